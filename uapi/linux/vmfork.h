@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/*
+ * vmfork: fork the memory of a running virtual machine.
+ *
+ * The contract between vmfork.ko and whoever captures or maps snapshots.
+ */
+#ifndef _UAPI_LINUX_VMFORK_H
+#define _UAPI_LINUX_VMFORK_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: General ioctl format
+ *
+ * Every structure begins with its own size in bytes, set by the caller.  A
+ * kernel that knows a shorter structure accepts a longer one if what it does
+ * not know is zero; a kernel that knows a longer one takes what is missing
+ * as zero and writes back no more than the caller's size.  Reserved fields
+ * and unknown flags must be zero.
+ *
+ * What every ioctl here may return, apart from its own errors:
+ *
+ * ENOTTY
+ *	The ioctl number is not known.
+ * EINVAL
+ *	@size is smaller than the first published structure, an unknown flag
+ *	or a reserved field is set, or an argument makes no sense by itself
+ *	(see each field).
+ * E2BIG
+ *	The structure is larger than the kernel's, and its tail is not zero.
+ * EFAULT
+ *	The structure, or an array it points to, can not be read or written.
+ * ENOMEM
+ *	Out of memory.
+ * EINTR
+ *	A signal arrived before anything was changed.
+ *
+ * Addresses, lengths and offsets are in bytes, times in nanoseconds, and
+ * pages are counted in units of 4096 bytes unless said otherwise.
+ */
+
+#define VMFORK_DEVICE		"/dev/vmfork"
+#define VMFORK_IOC_MAGIC	0xF5
+
+/** VMFORK_MAX_REGIONS - the most regions that one capture takes */
+#define VMFORK_MAX_REGIONS	256
+
+/** VMFORK_MAX_SIZE - no snapshot is larger than this, in bytes (128 TiB) */
+#define VMFORK_MAX_SIZE		(1ULL << 47)
+
+/**
+ * struct vmfork_region - a range of memory, and where it lies in a snapshot
+ * @addr: user virtual address (hva), a multiple of 4096
+ * @len: length in bytes, a multiple of 4096, not 0
+ * @offset: offset in the snapshot, a multiple of 4096; by convention the
+ *	guest-physical address (gpa).  Huge pages stay huge where @addr and
+ *	@offset are the same modulo 2 MiB.
+ * @reserved: must be 0
+ */
+struct vmfork_region {
+	__aligned_u64 addr;
+	__aligned_u64 len;
+	__aligned_u64 offset;
+	__aligned_u64 reserved;
+};
+
+/**
+ * enum vmfork_refusal - why a capture was refused
+ * @VMFORK_OK: it was not, or errno says it all
+ * @VMFORK_UNALIGNED: EINVAL, @addr, @len or @offset is not a multiple of
+ *	4096, or @len is 0
+ * @VMFORK_OVERFLOW: EOVERFLOW, @addr + @len is no user address, or @offset +
+ *	@len is over the snapshot's size or VMFORK_MAX_SIZE
+ * @VMFORK_OVERLAP: EEXIST, two regions overlap, in memory or in the snapshot
+ * @VMFORK_UNMAPPED: EFAULT, nothing is mapped at this address
+ * @VMFORK_SHARED: EXDEV, the memory is mapped MAP_SHARED
+ * @VMFORK_FILE: EOPNOTSUPP, a private mapping of a file that is no snapshot
+ * @VMFORK_HUGETLB: EMEDIUMTYPE, hugetlbfs memory
+ * @VMFORK_SPECIAL: ENODEV, device memory or a kernel mapping (VM_PFNMAP,
+ *	VM_IO, VM_MIXEDMAP, vdso)
+ * @VMFORK_UFFD: EADDRINUSE, registered with userfaultfd
+ * @VMFORK_LOCKED: ENOLCK, locked by mlock(2): stolen pages would not be
+ *	locked any more
+ * @VMFORK_STACK: ENOTUNIQ, a stack that grows by itself (MAP_GROWSDOWN)
+ * @VMFORK_PINNED: EBUSY, pages are pinned for DMA (VFIO, io_uring buffers,
+ *	O_DIRECT in flight), pages_pinned of them
+ * @VMFORK_RACE: EAGAIN, the range would not stand still: pages went to swap
+ *	or migrated faster than they could be brought back
+ * @VMFORK_POISON: EHWPOISON, a page was lost to a memory error
+ * @VMFORK_SWAPIN: EIO, a swapped-out page could not be read
+ * @VMFORK_DYING: ESRCH, the process is exiting or being killed
+ */
+enum vmfork_refusal {
+	VMFORK_OK = 0,
+	VMFORK_UNALIGNED,
+	VMFORK_OVERFLOW,
+	VMFORK_OVERLAP,
+	VMFORK_UNMAPPED,
+	VMFORK_SHARED,
+	VMFORK_FILE,
+	VMFORK_HUGETLB,
+	VMFORK_SPECIAL,
+	VMFORK_UFFD,
+	VMFORK_LOCKED,
+	VMFORK_STACK,
+	VMFORK_PINNED,
+	VMFORK_RACE,
+	VMFORK_POISON,
+	VMFORK_SWAPIN,
+	VMFORK_DYING,
+};
+
+/**
+ * struct vmfork_capture - argument of VMFORK_CAPTURE
+ * @size: in: sizeof(struct vmfork_capture)
+ * @flags: in: must be 0
+ * @pidfd: in: the process whose memory is captured, or -1 for the caller
+ * @nr_regions: in: length of @regions, 1 to VMFORK_MAX_REGIONS
+ * @regions: in: address of an array of struct vmfork_region
+ * @snapshot_size: in: size of the snapshot in bytes (a multiple of 4096), or
+ *	0 for the end of its last region; out: what it became
+ * @id: out: number of the snapshot, unique until the module is unloaded
+ * @pages_stolen: out: pages taken without a copy
+ * @pages_copied: out: pages that had to be copied, the sum of the next four
+ * @copied_shared: out: also mapped by another process (an earlier fork(2))
+ * @copied_ksm: out: merged by KSM
+ * @copied_busy: out: somebody held a reference (GUP, swap cache, migration)
+ * @copied_partial: out: pages of a large folio of which some part is not
+ *	captured, or that lies in movable or CMA memory
+ * @pages_shared: out: pages taken over from an older snapshot that the range
+ *	was a mapping of
+ * @pages_huge: out: of all pages of the snapshot, those in 2 MiB pages
+ * @pages_hole: out: pages that were never touched; they cost nothing
+ * @pages_pinned: out: with EBUSY, how many pages are pinned
+ * @ns_prepare: out: swap-in and checks, the process runs meanwhile
+ * @ns_collect: out: walking the page tables, the mmap lock held for writing
+ * @ns_unmap: out: the kernel's unmapping, the lock held
+ * @ns_steal: out: stealing and copying, the lock held
+ * @refusal: out: enum vmfork_refusal
+ * @refused_region: out: index of the region that was refused
+ * @refused_addr: out: the first address that was refused
+ *
+ * The outputs are written on failure too, if the structure itself was good.
+ */
+struct vmfork_capture {
+	__u32 size;
+	__u32 flags;
+	__s32 pidfd;
+	__u32 nr_regions;
+	__aligned_u64 regions;
+	__aligned_u64 snapshot_size;
+	__aligned_u64 id;
+	__aligned_u64 pages_stolen;
+	__aligned_u64 pages_copied;
+	__aligned_u64 copied_shared;
+	__aligned_u64 copied_ksm;
+	__aligned_u64 copied_busy;
+	__aligned_u64 copied_partial;
+	__aligned_u64 pages_shared;
+	__aligned_u64 pages_huge;
+	__aligned_u64 pages_hole;
+	__aligned_u64 pages_pinned;
+	__aligned_u64 ns_prepare;
+	__aligned_u64 ns_collect;
+	__aligned_u64 ns_unmap;
+	__aligned_u64 ns_steal;
+	__u32 refusal;
+	__u32 refused_region;
+	__aligned_u64 refused_addr;
+};
+
+/**
+ * VMFORK_CAPTURE - capture memory of a process into a new snapshot
+ *
+ * On /dev/vmfork.  Returns the snapshot's file descriptor (O_CLOEXEC).  The
+ * captured ranges keep their addresses, contents and protection; they are
+ * private mappings of the snapshot from then on, and other threads may go on
+ * using them at any time.  Whatever a running thread or vCPU had written to
+ * one region of one mapping (VMA) by the instant of its capture is in the
+ * snapshot, and nothing that it wrote later.  Several mappings are captured
+ * one after another: pause the writers if one instant for all is wanted.
+ *
+ * Capturing another process (@pidfd) asks for CAP_SYS_PTRACE in the user
+ * namespace of that process.
+ *
+ * If the capture fails, the memory reads as before, byte for byte, and no
+ * snapshot is left, but for ranges that were captured before the failing one:
+ * these stay private mappings of an unnamed snapshot that goes with them.
+ *
+ * Errors besides the general ones: those of enum vmfork_refusal; EBADF,
+ * @pidfd is no pidfd; EPERM, no right to capture that process; EMFILE and
+ * ENFILE, no file descriptor is free.
+ */
+#define VMFORK_CAPTURE	_IOWR(VMFORK_IOC_MAGIC, 0x00, struct vmfork_capture)
+
+/**
+ * struct vmfork_info - argument of VMFORK_INFO
+ * @size: in: sizeof(struct vmfork_info)
+ * @flags: in: must be 0
+ * @id: out: number of the snapshot
+ * @snapshot_size: out: its size in bytes, which is the file's i_size
+ * @pages: out: pages it holds
+ * @pages_huge: out: of these, in 2 MiB pages
+ * @pages_hole: out: pages of its size that it does not hold; they read as 0
+ * @creator: out: process (tgid) that captured it, in the caller's pid
+ *	namespace, 0 if it has none there or is gone
+ * @reserved: out: 0
+ * @created_ns: out: CLOCK_BOOTTIME of its capture
+ */
+struct vmfork_info {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 id;
+	__aligned_u64 snapshot_size;
+	__aligned_u64 pages;
+	__aligned_u64 pages_huge;
+	__aligned_u64 pages_hole;
+	__u32 creator;
+	__u32 reserved;
+	__aligned_u64 created_ns;
+};
+
+/** VMFORK_INFO - describe a snapshot; on a snapshot's file descriptor */
+#define VMFORK_INFO	_IOWR(VMFORK_IOC_MAGIC, 0x01, struct vmfork_info)
+
+/*
+ * A snapshot's file descriptor is a file: mmap(MAP_PRIVATE), pread, lseek
+ * with SEEK_DATA and SEEK_HOLE, fstat, splice and sendfile out of it, open
+ * of /proc/PID/fd/N.  Writing, truncating and mapping it MAP_SHARED is EPERM.
+ */
+
+#endif /* _UAPI_LINUX_VMFORK_H */
