@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every vmfork selftest needs: the ioctls, and what /proc says.
+ *
+ * These call the kernel itself rather than libvmfork, so that a test sees
+ * exactly what the kernel answers.  Functions return -errno on failure and
+ * print only where the caller could not say as much.
+ */
+#ifndef SELFTESTS_LIB_H
+#define SELFTESTS_LIB_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include <linux/vmfork.h>
+
+#define PAGE	4096UL
+#define HUGE	(2UL << 20)
+#define MIB	(1UL << 20)
+
+/* What a test says besides its verdict; KTAP takes "# ..." as a remark. */
+#define note(fmt, ...) fprintf(stderr, "# " fmt "\n", ##__VA_ARGS__)
+
+/* Captures. Each returns a snapshot's file descriptor, or -errno. */
+int device(void);
+int capture_full(int dev, struct vmfork_capture *cap);
+int capture_regions(int pidfd, const struct vmfork_region *regions,
+		    unsigned int nr, struct vmfork_capture *out);
+int capture_range(int pidfd, const void *addr, size_t len, uint64_t offset,
+		  struct vmfork_capture *out);
+int snapshot_info(int fd, struct vmfork_info *info);
+const char *refusal_text(const struct vmfork_capture *cap);
+
+/* A mapping of a snapshot whose address suits huge pages; NULL on failure. */
+void *map_snapshot(int fd, size_t len, uint64_t offset);
+/* Room for @len bytes at an address that is @offset modulo 2 MiB. */
+void *reserve(size_t len, uint64_t offset);
+
+/* Numbers: a seeded generator, and the clock. */
+uint64_t test_seed(void);
+uint64_t rnd(uint64_t *state);
+uint64_t now_ns(void);
+/* Seconds that a test of its kind runs; VMFORK_TEST_SECONDS overrides. */
+unsigned int test_seconds(unsigned int normal);
+
+/* /proc and /sys */
+int read_file(const char *path, char *buf, size_t size);
+int write_file(const char *path, const char *text);
+long read_number(const char *path);
+long meminfo_kb(const char *field);
+long vmstat_value(const char *field);
+/* Sum of a smaps field over the VMAs that touch the range, in kB. */
+long smaps_kb(pid_t pid, const void *addr, size_t len, const char *field);
+/* The VmFlags line of the VMA at @addr of this process. */
+int smaps_flags(const void *addr, char *buf, size_t size);
+bool has_flag(const char *flags, const char *flag);
+int count_fds(void);
+
+/* Page table state, from pagemap and kpageflags */
+#define PM_PRESENT	(1ULL << 63)
+#define PM_SWAP		(1ULL << 62)
+#define PM_PFN		((1ULL << 55) - 1)
+#define KPF_BIT(n)	(1ULL << (n))
+
+uint64_t pagemap_entry(const void *addr);
+uint64_t page_flags(const void *addr);
+/* How many pages of the range have any of @bits in pagemap. */
+size_t pagemap_count(const void *addr, size_t len, uint64_t bits);
+size_t page_flags_count(const void *addr, size_t len, uint64_t flags);
+
+bool swap_is_on(void);
+/* A block device that nobody uses, for O_DIRECT; its path, or NULL. */
+const char *scratch_disk(void);
+
+int pidfd_of(pid_t pid);
+
+#endif
