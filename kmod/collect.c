@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Collect a piece: put a reference on each anonymous page of it into the
+ * snapshot's tree, as a fresh page.
+ *
+ * Runs under the write-held mmap lock, in the critical section in which the
+ * kernel will unmap the range.  Nothing is changed in the process here, so
+ * whatever fails, fails without a trace.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/mmzone.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "collect.h"
+#include "lru.h"
+#include "pages.h"
+#include "piece.h"
+#include "ptwalk.h"
+#include "snapshot.h"
+
+/**
+ * vmfork_piece_refuse() - note why and where a piece was refused
+ * @piece: the piece
+ * @reason: enum vmfork_refusal
+ * @addr: the address
+ *
+ * Return: the errno of @reason.
+ */
+int vmfork_piece_refuse(struct vmfork_piece *piece, u32 reason,
+			unsigned long addr)
+{
+	piece->why->reason = reason;
+	piece->why->addr = addr;
+	return vmfork_refusal_errno(reason);
+}
+
+static u64 index_of(const struct vmfork_piece *piece, unsigned long addr)
+{
+	return piece->index + ((addr - piece->addr) >> PAGE_SHIFT);
+}
+
+static bool can_steal(const struct folio *folio)
+{
+	unsigned long kind = (unsigned long)folio->mapping & PAGE_MAPPING_FLAGS;
+
+	return kind == PAGE_MAPPING_ANON &&
+	       folio_zonenum(folio) != ZONE_MOVABLE;
+}
+
+static void note_pinned(struct vmfork_piece *piece, unsigned long addr,
+			unsigned int nr)
+{
+	if (!piece->pinned)
+		piece->why->addr = addr;
+	piece->pinned += nr;
+}
+
+/*
+ * A page that is not simply mapped once and held by nobody else.  It may be
+ * in an LRU batch, in the swap cache, shared by fork(2), merged, or in use by
+ * somebody's get_user_pages().
+ */
+static void suspect_page(struct vmfork_piece *piece, struct page *page,
+			 unsigned long addr, pte_t ent)
+{
+	struct folio *folio = page_folio(page);
+
+	if (can_steal(folio) && PageAnonExclusive(page)) {
+		if (folio_maybe_dma_pinned(folio)) {
+			note_pinned(piece, addr, 1);
+			return;
+		}
+		if (folio_test_lru(folio) && !folio_test_swapcache(folio) &&
+		    pte_write(ent))
+			piece->busy++;
+	}
+	if (!folio_test_lru(folio))
+		piece->unsettled = true;
+	piece->suspects++;
+}
+
+static int large_chunk_add(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk;
+
+	BUILD_BUG_ON(sizeof(*chunk) > PAGE_SIZE);
+	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+	if (!chunk)
+		return -ENOMEM;
+	list_add_tail(&chunk->list, &piece->larges);
+	return 0;
+}
+
+/* Before the page table lock is taken: room for a whole table's folios. */
+static int large_reserve(struct vmfork_piece *piece, unsigned long nr)
+{
+	struct vmfork_large_chunk *chunk;
+	unsigned long room = 0;
+
+	list_for_each_entry_reverse(chunk, &piece->larges, list) {
+		room += VMFORK_LARGE_PER_CHUNK - chunk->nr;
+		if (chunk->nr)
+			break;
+	}
+	for (; room < nr; room += VMFORK_LARGE_PER_CHUNK)
+		if (large_chunk_add(piece))
+			return -ENOMEM;
+	return 0;
+}
+
+/* The first chunk with room; those behind it are empty. */
+static struct vmfork_large_chunk *large_tail(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk, *tail = NULL;
+
+	list_for_each_entry_reverse(chunk, &piece->larges, list) {
+		if (chunk->nr == VMFORK_LARGE_PER_CHUNK)
+			break;
+		tail = chunk;
+		if (chunk->nr)
+			break;
+	}
+	return tail;
+}
+
+static struct vmfork_large *large_last(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk;
+
+	list_for_each_entry_reverse(chunk, &piece->larges, list)
+		if (chunk->nr)
+			return &chunk->larges[chunk->nr - 1];
+	return NULL;
+}
+
+/* Under the page table lock; large_reserve() has made room. */
+static void note_large(struct vmfork_piece *piece, struct page *page,
+		       unsigned long addr, unsigned int refs, unsigned int nr)
+{
+	struct vmfork_large *last = large_last(piece);
+	struct folio *folio = page_folio(page);
+	struct vmfork_large_chunk *chunk;
+
+	if (!last || last->folio != folio) {
+		chunk = large_tail(piece);
+		last = &chunk->larges[chunk->nr++];
+		last->folio = folio;
+		last->addr = addr;
+		last->index = index_of(piece, addr) -
+			      folio_page_idx(folio, page);
+	}
+	last->refs += refs;
+	last->maps++;
+	last->nr += nr;
+}
+
+/* After the walk: which large folios look as if they had to be copied. */
+static void suspect_larges(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk;
+	unsigned long i;
+
+	list_for_each_entry(chunk, &piece->larges, list) {
+		for (i = 0; i < chunk->nr; i++) {
+			struct vmfork_large *l = &chunk->larges[i];
+
+			if (folio_maybe_dma_pinned(l->folio)) {
+				note_pinned(piece, l->addr, l->nr);
+				continue;
+			}
+			if (folio_ref_count(l->folio) != l->refs + l->maps ||
+			    !can_steal(l->folio) ||
+			    l->nr * 2 < folio_nr_pages(l->folio))
+				piece->suspects += l->nr;
+			if (!folio_test_lru(l->folio))
+				piece->unsettled = true;
+		}
+	}
+}
+
+static int check_cancel(struct vmfork_piece *piece)
+{
+	if (fatal_signal_pending(current) || READ_ONCE(*piece->cancel))
+		return -EINTR;
+	return 0;
+}
+
+/* Put one page into a leaf of ours; what it had there is replaced. */
+static void collect_page(struct vmfork_node *leaf, u64 index, struct page *page)
+{
+	unsigned long *slot = &leaf->slots[index & VMFORK_NODE_MASK];
+	unsigned long old = *slot;
+
+	WRITE_ONCE(*slot, (unsigned long)page | VMFORK_SLOT_FRESH);
+	leaf->nr_fresh++;
+	/* The older snapshot that this page was written over has it too. */
+	if (unlikely(old))
+		vmfork_page_put(vmfork_slot_page(old), false);
+}
+
+/* A present anonymous page of a page table, its lock held. */
+static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
+			unsigned long addr, pte_t ent)
+{
+	struct page *page = pte_page(ent);
+	struct folio *folio = page_folio(page);
+
+	if (!folio_test_anon(folio))
+		return;		/* An older snapshot's, or a zero page. */
+
+	folio_get(folio);
+	collect_page(leaf, index_of(piece, addr), page);
+	if (folio_test_large(folio))
+		note_large(piece, page, addr, 1, 1);
+	else if (unlikely(folio_ref_count(folio) != 2 || !can_steal(folio)))
+		suspect_page(piece, page, addr, ent);
+}
+
+/* Is there anything in this table that the tree does not have? */
+static bool table_has_anon(pte_t *pte, unsigned long addr, unsigned long end)
+{
+	for (; addr < end; pte++, addr += PAGE_SIZE) {
+		pte_t ent = ptep_get(pte);
+
+		if (pte_none(ent))
+			continue;
+		if (!pte_present(ent))
+			return true;
+		if (!pte_special(ent) && PageAnon(pte_page(ent)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The part of a page table that lies in one leaf.  A page table does not go
+ * away under the write-held mmap lock, so the lock can be dropped between.
+ */
+static int collect_leaf(struct vmfork_piece *piece, pmd_t *pmd,
+			unsigned long addr, unsigned long end)
+{
+	struct vmfork_node *leaf;
+	spinlock_t *ptl;
+	bool any;
+	pte_t *pte, ent;
+
+	ptl = vmfork_lock_table(piece->mm, pmd);
+	if (!ptl)
+		return VMFORK_WALK_AGAIN;
+	any = table_has_anon(pte_offset_kernel(pmd, addr), addr, end);
+	spin_unlock(ptl);
+	if (!any)
+		return 0;
+
+	leaf = vmfork_tree_leaf(&piece->snap->tree, index_of(piece, addr),
+				GFP_KERNEL);
+	if (!leaf)
+		return -ENOMEM;
+
+	ptl = vmfork_lock_table(piece->mm, pmd);
+	if (!ptl)
+		return VMFORK_WALK_AGAIN;
+	pte = pte_offset_kernel(pmd, addr);
+	for (; addr < end; pte++, addr += PAGE_SIZE) {
+		ent = ptep_get(pte);
+		if (pte_none(ent))
+			continue;
+		if (unlikely(!pte_present(ent)))
+			break;
+		if (likely(!pte_special(ent)))
+			collect_pte(piece, leaf, addr, ent);
+	}
+	spin_unlock(ptl);
+	/* Swapped out, or under migration, since they were brought in. */
+	return addr < end ? vmfork_piece_refuse(piece, VMFORK_RACE, addr) : 0;
+}
+
+static int collect_table(void *priv, struct mm_struct *mm, pmd_t *pmd,
+			 unsigned long addr, unsigned long next)
+{
+	struct vmfork_piece *piece = priv;
+	unsigned long end;
+	u64 room;
+	int err = check_cancel(piece);
+
+	if (!err)
+		err = large_reserve(piece, PTRS_PER_PTE);
+	/* A table spans two leaves where addr and index differ in alignment. */
+	for (; !err && addr < next; addr = end) {
+		room = VMFORK_NODE_SLOTS -
+		       (index_of(piece, addr) & VMFORK_NODE_MASK);
+		end = min_t(u64, next, addr + (room << PAGE_SHIFT));
+		err = collect_leaf(piece, pmd, addr, end);
+	}
+	return err;
+}
+
+/* Single pages of a huge page, of which we hold @nr references. */
+static int collect_subpages(struct vmfork_piece *piece, struct page *page,
+			    unsigned long addr, unsigned long nr)
+{
+	struct vmfork_node *leaf;
+	u64 index;
+
+	for (; nr; nr--, page++, addr += PAGE_SIZE) {
+		index = index_of(piece, addr);
+		leaf = vmfork_tree_leaf(&piece->snap->tree, index, GFP_KERNEL);
+		if (!leaf) {
+			folio_ref_sub(page_folio(page), nr);
+			return -ENOMEM;
+		}
+		collect_page(leaf, index, page);
+	}
+	return 0;
+}
+
+static int collect_huge(void *priv, struct mm_struct *mm, pmd_t *pmd,
+			unsigned long addr, unsigned long next)
+{
+	struct vmfork_piece *piece = priv;
+	unsigned long nr = (next - addr) >> PAGE_SHIFT;
+	u64 index = index_of(piece, addr);
+	bool whole = nr == HPAGE_PMD_NR && !(index & VMFORK_NODE_MASK);
+	struct page *page;
+	spinlock_t *ptl;
+	pmd_t val;
+	int err = check_cancel(piece);
+
+	if (!err)
+		err = large_reserve(piece, 1);
+	if (err)
+		return err;
+
+	ptl = pmd_lock(mm, pmd);
+	val = *pmd;
+	if (pmd_none(val) || !pmd_present(val) || !pmd_trans_huge(val)) {
+		spin_unlock(ptl);
+		if (pmd_none(val) || pmd_present(val))
+			return VMFORK_WALK_AGAIN;
+		return vmfork_piece_refuse(piece, VMFORK_RACE, addr);
+	}
+	page = pmd_page(val);
+	if (!PageAnon(page)) {		/* A snapshot's, or the zero page. */
+		spin_unlock(ptl);
+		return 0;
+	}
+	page += (addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT;
+	folio_ref_add(page_folio(page), whole ? 1 : nr);
+	note_large(piece, page, addr, whole ? 1 : nr, nr);
+	spin_unlock(ptl);
+
+	if (!whole)
+		return collect_subpages(piece, page, addr, nr);
+	err = vmfork_tree_set_huge(&piece->snap->tree, index,
+				   (unsigned long)page | VMFORK_SLOT_HUGE |
+				   VMFORK_SLOT_FRESH);
+	if (err)
+		put_page(page);
+	return err;
+}
+
+static const struct vmfork_walk_ops collect_ops = {
+	.huge	= collect_huge,
+	.table	= collect_table,
+};
+
+/* Pages for the copies that will be needed, while failing is still easy. */
+static int alloc_spare(struct vmfork_piece *piece)
+{
+	struct page *page;
+	u64 i;
+	int err;
+
+	for (i = 0; i < piece->suspects; i++) {
+		page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+		if (!page)
+			return -ENOMEM;
+		list_add(&page->lru, &piece->spare);
+		err = check_cancel(piece);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * What the walk has found may be only for a moment: an O_DIRECT read under
+ * way, a page that is being looked at by reclaim or compaction.  Give it time
+ * before it is refused, or copied under somebody's hands.
+ */
+static int settle(struct vmfork_piece *piece)
+{
+	suspect_larges(piece);
+	if ((piece->pinned || piece->busy) && piece->patience) {
+		piece->patience--;
+		return vmfork_piece_refuse(piece, VMFORK_RACE,
+					   piece->why->addr);
+	}
+	if (piece->pinned) {
+		piece->counts->pages_pinned = piece->pinned;
+		return vmfork_piece_refuse(piece, VMFORK_PINNED,
+					   piece->why->addr);
+	}
+	if (piece->unsettled)
+		vmfork_lru_drain();
+	return alloc_spare(piece);
+}
+
+/**
+ * vmfork_collect() - collect a piece
+ * @piece: nothing of it is collected; its VMA has been checked
+ * @source: the snapshot that the VMA maps, or NULL
+ * @source_index: its page at the beginning of the piece
+ *
+ * The mmap lock is held for writing, and mm->write_protect_seq.
+ *
+ * Return: 0, or an errno; then the tree is a hole in this range, as before.
+ */
+int vmfork_collect(struct vmfork_piece *piece,
+		   const struct vmfork_snapshot *source, u64 source_index)
+{
+	struct vmfork_tree *tree = &piece->snap->tree;
+	u64 nr = piece->len >> PAGE_SHIFT;
+	int err = 0;
+
+	mmap_assert_write_locked(piece->mm);
+	if (source)
+		err = vmfork_tree_share(tree, piece->index, &source->tree,
+					source_index, nr);
+	if (!err)
+		err = vmfork_walk(piece->mm, piece->addr,
+				  piece->addr + piece->len, &collect_ops,
+				  piece);
+	if (!err)
+		err = settle(piece);
+	if (err)
+		vmfork_tree_erase(tree, piece->index, nr);
+	return err;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VMFORK_COMPAT_FS_H
+#define VMFORK_COMPAT_FS_H
+
+#include_next <linux/fs.h>
+
+#ifndef VMFORK_HAVE_MNT_IDMAP
+/* 6.3, c1632a0f1120 ("fs: port ->setattr() to pass mnt_idmap") */
+#define mnt_idmap user_namespace
+#endif
+
+#ifndef VMFORK_HAVE_COPY_SPLICE_READ
+/* 6.5, 2cb1e08985e3 ("splice: Use filemap_splice_read() instead of ...") */
+#define copy_splice_read generic_file_splice_read
+#endif
+
+#ifndef VMFORK_HAVE_SIMPLE_INODE_INIT_TS
+/* 6.7, 0cc6a2d8d40e ("fs: new accessor methods for atime and mtime") */
+static inline void simple_inode_init_ts(struct inode *inode)
+{
+	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+}
+#endif
+
+#endif /* VMFORK_COMPAT_FS_H */

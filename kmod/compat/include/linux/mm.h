@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VMFORK_COMPAT_MM_H
+#define VMFORK_COMPAT_MM_H
+
+#include_next <linux/mm.h>
+
+#ifndef VMFORK_HAVE_VM_FLAGS_SET
+/* 6.3, 1c71222e5f23 ("mm: replace vma->vm_flags direct modifications") */
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+#endif
+
+#ifndef VMFORK_HAVE_VMA_START_WRITE
+/* 6.4, 5e31275cc997 ("mm: add per-VMA lock and helper functions") */
+static inline void vma_start_write(struct vm_area_struct *vma)
+{
+}
+#endif
+
+#endif /* VMFORK_COMPAT_MM_H */

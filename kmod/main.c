@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module and its device, /dev/vmfork.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/vmfork.h>
+
+#include "capture.h"
+#include "lru.h"
+#include "snapfs.h"
+#include "tree.h"
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	/* Mounted now, so that a capture need not do it in the pause. */
+	return vmfork_snapfs_pin();
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	vmfork_snapfs_unpin();
+	return 0;
+}
+
+static long device_ioctl(struct file *file, unsigned int cmd,
+			 unsigned long arg)
+{
+	switch (cmd) {
+	case VMFORK_CAPTURE:
+		return vmfork_capture_ioctl((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static const struct file_operations device_fops = {
+	.owner		= THIS_MODULE,
+	.open		= device_open,
+	.release	= device_release,
+	.unlocked_ioctl	= device_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice device = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= "vmfork",
+	.fops	= &device_fops,
+	.mode	= 0600,
+};
+
+static int __init vmfork_init(void)
+{
+	int err;
+
+	err = vmfork_tree_setup();
+	if (err)
+		return err;
+	err = vmfork_lru_setup();
+	if (err)
+		goto err_tree;
+	err = vmfork_capture_setup();
+	if (err)
+		goto err_lru;
+	err = misc_register(&device);
+	if (err)
+		goto err_capture;
+	return 0;
+
+err_capture:
+	vmfork_capture_cleanup();
+err_lru:
+	vmfork_lru_cleanup();
+err_tree:
+	vmfork_tree_cleanup();
+	return err;
+}
+
+static void __exit vmfork_exit(void)
+{
+	misc_deregister(&device);
+	vmfork_capture_cleanup();
+	vmfork_lru_cleanup();
+	vmfork_tree_cleanup();
+}
+
+module_init(vmfork_init);
+module_exit(vmfork_exit);
+MODULE_DESCRIPTION("Fork the memory of running virtual machines");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * References of page trees on pages.
+ */
+#ifndef VMFORK_PAGES_H
+#define VMFORK_PAGES_H
+
+#include <linux/types.h>
+
+struct page;
+struct folio;
+
+struct page *vmfork_subpage(struct page *head, unsigned long nr);
+void vmfork_page_get(struct page *page, bool fresh);
+void vmfork_page_put(struct page *page, bool fresh);
+bool vmfork_folio_take(struct folio *folio, int refs, u64 index);
+
+#endif /* VMFORK_PAGES_H */

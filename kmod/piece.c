@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Capture a piece: one vm_mmap() of the snapshot over it.
+ *
+ *	vm_mmap()
+ *	  mmap_write_lock()
+ *	  do_mmap()
+ *	    ->get_unmapped_area()	vmfork_piece_collect()
+ *	    mmap_region()
+ *	      unmaps what was there
+ *	      ->mmap()			vmfork_piece_mmap()
+ *	  mmap_write_unlock()
+ *
+ * All of it is one critical section, so no page can be faulted in, copied or
+ * written through a new mapping between our walk and the unmapping; a write
+ * through an old one goes into the page that we hold already.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/delay.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+#include <linux/userfaultfd_k.h>
+
+#include "collect.h"
+#include "mapping.h"
+#include "piece.h"
+#include "snapshot.h"
+
+/* What a VMA has that its mapping of the snapshot gets too. */
+#ifdef CONFIG_ARCH_HAS_PKEYS
+#define KEPT_PKEY	(VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | \
+			 VM_PKEY_BIT3)
+#else
+#define KEPT_PKEY	0
+#endif
+#define KEPT_FLAGS	(VM_DONTCOPY | VM_DONTDUMP | VM_MERGEABLE | \
+			 VM_HUGEPAGE | VM_NOHUGEPAGE | VM_RAND_READ | \
+			 VM_SEQ_READ | KEPT_PKEY)
+
+/**
+ * vmfork_check_vma() - may this VMA be captured
+ * @vma: the mmap lock is held
+ *
+ * Return: VMFORK_OK or the enum vmfork_refusal that says why not.
+ */
+u32 vmfork_check_vma(const struct vm_area_struct *vma)
+{
+	if (!vmfork_vma_snapshot(vma)) {
+		if (vma->vm_flags & VM_HUGETLB)
+			return VMFORK_HUGETLB;
+		if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP |
+				     VM_WIPEONFORK))
+			return VMFORK_SPECIAL;
+		if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
+			return VMFORK_SHARED;
+		if (vma->vm_ops)
+			return vma->vm_file ? VMFORK_FILE : VMFORK_SPECIAL;
+	}
+	if (vma->vm_userfaultfd_ctx.ctx)
+		return VMFORK_UFFD;
+	if (vma->vm_flags & (VM_LOCKED | VM_LOCKONFAULT))
+		return VMFORK_LOCKED;
+	if (vma->vm_flags & VM_GROWSDOWN)
+		return VMFORK_STACK;
+	return VMFORK_OK;
+}
+
+/*
+ * Is the piece still what it was when the capture looked at it?  If its
+ * snapshot is not finished, its turn comes later: somebody else is at it.
+ */
+static int check_piece(struct vmfork_piece *piece, struct vm_area_struct *vma)
+{
+	struct vmfork_snapshot *source;
+	u32 reason;
+
+	if (test_bit(MMF_UNSTABLE, &piece->mm->flags))
+		return vmfork_piece_refuse(piece, VMFORK_DYING, piece->addr);
+	if (!vma || vma->vm_start > piece->addr ||
+	    vma->vm_end < piece->addr + piece->len ||
+	    (vma->vm_flags ^ piece->vm_flags) & ~VM_SOFTDIRTY)
+		return vmfork_piece_refuse(piece, VMFORK_RACE, piece->addr);
+	reason = vmfork_check_vma(vma);
+	if (reason)
+		return vmfork_piece_refuse(piece, reason, piece->addr);
+	source = vmfork_vma_snapshot(vma);
+	if (source && !vmfork_snapshot_ready(source)) {
+		piece->wait = get_file(vma->vm_file);
+		return vmfork_piece_refuse(piece, VMFORK_RACE, piece->addr);
+	}
+	return 0;
+}
+
+static void seq_begin(struct vmfork_piece *piece)
+{
+	/*
+	 * As fork(2): a page can not be pinned without the mmap lock between
+	 * our look at it and its unmapping.
+	 */
+	raw_write_seqcount_begin(&piece->mm->write_protect_seq);
+	piece->seq_held = true;
+}
+
+static void seq_end(struct vmfork_piece *piece)
+{
+	if (piece->seq_held)
+		raw_write_seqcount_end(&piece->mm->write_protect_seq);
+	piece->seq_held = false;
+}
+
+/**
+ * vmfork_piece_collect() - what get_unmapped_area() does for a capture
+ * @piece: the piece
+ * @addr: where it is about to be mapped; @len: how much of it
+ *
+ * Return: @addr, or an errno as get_unmapped_area() returns it.
+ */
+unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
+				   unsigned long addr, unsigned long len)
+{
+	struct vmfork_snapshot *source;
+	struct vm_area_struct *vma;
+	u64 begin = ktime_get_ns(), index = 0;
+	int err;
+
+	if (WARN_ON_ONCE(addr != piece->addr || len != piece->len))
+		return -EINVAL;
+	if (piece->collected)
+		return addr;
+
+	vma = find_vma(piece->mm, addr);
+	err = check_piece(piece, vma);
+	if (err)
+		return err;
+
+	/* Faults that hold nothing but the VMA's own lock come to an end. */
+	vma_start_write(vma);
+	source = vmfork_vma_snapshot(vma);
+	if (source)
+		index = linear_page_index(vma, addr);
+	seq_begin(piece);
+	err = vmfork_collect(piece, source, index);
+	if (err) {
+		seq_end(piece);
+		return err;
+	}
+	piece->collected = true;
+	piece->collected_ns = ktime_get_ns();
+	piece->counts->ns_collect += piece->collected_ns - begin;
+	return addr;
+}
+
+/**
+ * vmfork_piece_mmap() - what ->mmap() does for a capture
+ * @piece: collected; the kernel has unmapped it
+ * @vma: the mapping that takes its place
+ *
+ * Return: 0.
+ */
+int vmfork_piece_mmap(struct vmfork_piece *piece, struct vm_area_struct *vma)
+{
+	u64 begin = ktime_get_ns();
+
+	seq_end(piece);
+	if (!piece->stolen) {
+		vmfork_piece_steal(piece);
+		piece->stolen = true;
+		piece->counts->ns_unmap += begin - piece->collected_ns;
+		piece->counts->ns_steal += ktime_get_ns() - begin;
+	}
+	vmfork_mapping_attach(piece->mapping, vma);
+	piece->mapping = NULL;
+	vm_flags_set(vma, piece->vm_flags & KEPT_FLAGS);
+	return 0;
+}
+
+static unsigned long map_piece(struct vmfork_piece *piece, struct file *file,
+			       unsigned long flags)
+{
+	unsigned long prot = 0;
+
+	if (piece->vm_flags & VM_READ)
+		prot |= PROT_READ;
+	if (piece->vm_flags & VM_WRITE)
+		prot |= PROT_WRITE;
+	if (piece->vm_flags & VM_EXEC)
+		prot |= PROT_EXEC;
+	if (piece->vm_flags & VM_NORESERVE)
+		flags |= MAP_NORESERVE;
+	return vm_mmap(file, piece->addr, piece->len, prot,
+		       MAP_PRIVATE | flags, piece->index << PAGE_SHIFT);
+}
+
+static bool still_mapped(struct vmfork_piece *piece)
+{
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(piece->mm);
+	vma = find_vma(piece->mm, piece->addr);
+	mmap_read_unlock(piece->mm);
+	return vma && vma->vm_start < piece->addr + piece->len;
+}
+
+/*
+ * The kernel has unmapped the range and then found no memory for the new VMA.
+ * The pages are in our hands: map them again, as often as it takes.  Only a
+ * process that is dying, or has mapped something else there, goes without.
+ */
+static int map_again(struct vmfork_piece *piece, struct file *file)
+{
+	unsigned long ret;
+
+	for (;;) {
+		if (fatal_signal_pending(current) ||
+		    READ_ONCE(*piece->cancel) ||
+		    atomic_read(&piece->mm->mm_users) == 1)
+			return -EINTR;
+		if (!piece->mapping)
+			piece->mapping = vmfork_mapping_alloc(GFP_KERNEL |
+							      __GFP_NOFAIL);
+		ret = map_piece(piece, file,
+				MAP_FIXED_NOREPLACE | MAP_NORESERVE);
+		if (!IS_ERR_VALUE(ret))
+			return 0;
+		if (ret == -EEXIST)
+			return vmfork_piece_refuse(piece, VMFORK_RACE,
+						   piece->addr);
+		msleep(20);
+	}
+}
+
+static int recover(struct vmfork_piece *piece, struct file *file, int err)
+{
+	seq_end(piece);
+	if (!piece->collected)
+		return err;
+	if (!piece->stolen && still_mapped(piece)) {
+		vmfork_tree_erase(&piece->snap->tree, piece->index,
+				  piece->len >> PAGE_SHIFT);
+		piece->collected = false;
+		return err;
+	}
+	return map_again(piece, file);
+}
+
+/**
+ * vmfork_piece_capture() - capture a piece
+ * @piece: checked, and swapped in, a moment ago
+ * @file: of piece->snap
+ *
+ * Runs with piece->mm as the current mm.
+ *
+ * Return: 0, or an errno and the memory is as it was.  -EAGAIN: something has
+ * changed since it was checked (or piece->wait has to be finished first).
+ */
+int vmfork_piece_capture(struct vmfork_piece *piece, struct file *file)
+{
+	struct vmfork_snapshot *snap = piece->snap;
+	unsigned long ret;
+	int err = 0;
+
+	if (!piece->mapping)
+		piece->mapping = vmfork_mapping_alloc(GFP_KERNEL);
+	if (!piece->mapping)
+		return -ENOMEM;
+
+	snap->piece = piece;
+	WRITE_ONCE(snap->capturer, current);
+	ret = map_piece(piece, file, MAP_FIXED);
+	if (IS_ERR_VALUE(ret))
+		err = recover(piece, file, (int)ret);
+	WRITE_ONCE(snap->capturer, NULL);
+	snap->piece = NULL;
+	return err;
+}
+
+/**
+ * vmfork_piece_release() - free what a piece needed on its way
+ * @piece: captured, or given up
+ */
+void vmfork_piece_release(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk, *next_chunk;
+	struct page *page, *next_page;
+
+	list_for_each_entry_safe(chunk, next_chunk, &piece->larges, list)
+		kfree(chunk);
+	INIT_LIST_HEAD(&piece->larges);
+	list_for_each_entry_safe(page, next_page, &piece->spare, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+	INIT_LIST_HEAD(&piece->spare);
+	vmfork_mapping_put(piece->mapping);
+	piece->mapping = NULL;
+	if (piece->wait)
+		fput(piece->wait);
+	piece->wait = NULL;
+}

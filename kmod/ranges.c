@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a capture may take, as far as numbers alone tell; and the errno of each
+ * refusal.  Pure logic, tested in userspace (selftests/unit).
+ */
+#include <linux/errno.h>
+#include <linux/kernel.h>
+
+#include "ranges.h"
+
+#define PAGE_OFFSET_BITS	4095ULL
+
+static const int refusal_errno[] = {
+	[VMFORK_OK]		= 0,
+	[VMFORK_UNALIGNED]	= -EINVAL,
+	[VMFORK_OVERFLOW]	= -EOVERFLOW,
+	[VMFORK_OVERLAP]	= -EEXIST,
+	[VMFORK_UNMAPPED]	= -EFAULT,
+	[VMFORK_SHARED]		= -EXDEV,
+	[VMFORK_FILE]		= -EOPNOTSUPP,
+	[VMFORK_HUGETLB]	= -EMEDIUMTYPE,
+	[VMFORK_SPECIAL]	= -ENODEV,
+	[VMFORK_UFFD]		= -EADDRINUSE,
+	[VMFORK_LOCKED]		= -ENOLCK,
+	[VMFORK_STACK]		= -ENOTUNIQ,
+	[VMFORK_PINNED]		= -EBUSY,
+	[VMFORK_RACE]		= -EAGAIN,
+	[VMFORK_POISON]		= -EHWPOISON,
+	[VMFORK_SWAPIN]		= -EIO,
+	[VMFORK_DYING]		= -ESRCH,
+};
+
+/**
+ * vmfork_refusal_errno() - the errno that goes with a refusal
+ * @reason: enum vmfork_refusal
+ *
+ * Return: 0 or a negative errno.
+ */
+int vmfork_refusal_errno(u32 reason)
+{
+	return reason < ARRAY_SIZE(refusal_errno) ? refusal_errno[reason] :
+						    -EINVAL;
+}
+
+static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
+{
+	return a < b + b_len && b < a + a_len;
+}
+
+static u32 check_one(const struct vmfork_region *r, u64 task_size, u64 size)
+{
+	if (r->reserved || !r->len ||
+	    (r->addr | r->len | r->offset) & PAGE_OFFSET_BITS)
+		return VMFORK_UNALIGNED;
+	if (r->addr >= task_size || r->len > task_size - r->addr)
+		return VMFORK_OVERFLOW;
+	if (r->offset >= size || r->len > size - r->offset)
+		return VMFORK_OVERFLOW;
+	return VMFORK_OK;
+}
+
+/**
+ * vmfork_check_regions() - check the regions of a capture
+ * @regions: to check
+ * @nr: how many
+ * @task_size: end of the user address space, in bytes
+ * @size: of the snapshot in bytes, or 0; set to the end of the last region
+ *	if it is 0
+ * @why: set on failure
+ *
+ * Return: 0 or the errno of the refusal.
+ */
+int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
+			 u64 task_size, u64 *size, struct vmfork_refused *why)
+{
+	u64 limit = *size ?: VMFORK_MAX_SIZE, end = 0;
+	u32 i, j, reason;
+
+	for (i = 0; i < nr; i++) {
+		const struct vmfork_region *a = &regions[i];
+
+		reason = check_one(a, task_size, limit);
+		for (j = 0; !reason && j < i; j++) {
+			const struct vmfork_region *b = &regions[j];
+
+			if (overlap(a->addr, a->len, b->addr, b->len) ||
+			    overlap(a->offset, a->len, b->offset, b->len))
+				reason = VMFORK_OVERLAP;
+		}
+		if (reason) {
+			why->reason = reason;
+			why->region = i;
+			why->addr = a->addr;
+			return vmfork_refusal_errno(reason);
+		}
+		if (a->offset + a->len > end)
+			end = a->offset + a->len;
+	}
+	if (!*size)
+		*size = end;
+	return 0;
+}

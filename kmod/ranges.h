@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a capture may take.
+ */
+#ifndef VMFORK_RANGES_H
+#define VMFORK_RANGES_H
+
+#include <linux/types.h>
+#include <linux/vmfork.h>
+
+/**
+ * struct vmfork_refused - what was refused
+ * @reason: enum vmfork_refusal
+ * @region: index of the region
+ * @addr: the first address
+ */
+struct vmfork_refused {
+	u32 reason;
+	u32 region;
+	u64 addr;
+};
+
+int vmfork_refusal_errno(u32 reason);
+int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
+			 u64 task_size, u64 *size, struct vmfork_refused *why);
+
+#endif /* VMFORK_RANGES_H */

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A snapshot and its file.
+ *
+ * The inode owns the snapshot: open files, mappings (by their vm_file) and
+ * nothing else keep it.  After vmfork_snapshot_finish() it never changes.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/splice.h>
+#include <linux/timekeeping.h>
+#include <linux/uio.h>
+#include <linux/vmfork.h>
+
+#include "mapping.h"
+#include "piece.h"
+#include "snapfs.h"
+#include "snapshot.h"
+
+static atomic64_t last_id;
+
+/**
+ * vmfork_snapshot_ready() - is a snapshot finished
+ * @snap: to ask
+ *
+ * Return: true if its tree will not change any more, and may be read without
+ * a lock.
+ */
+bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap)
+{
+	/* Pairs with vmfork_snapshot_finish(). */
+	return smp_load_acquire(&snap->ready);
+}
+
+/**
+ * vmfork_snapshot_get_page() - look a page up
+ * @snap: finished or not
+ * @index: in pages
+ * @huge: set if it may be mapped as part of its 2 MiB folio
+ *
+ * Return: the page with a reference for the caller, or NULL for a hole.
+ */
+struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
+				      bool *huge)
+{
+	struct page *page;
+
+	if (likely(vmfork_snapshot_ready(snap)))
+		return vmfork_tree_get_page(&snap->tree, index, huge);
+
+	read_lock(&snap->tree.lock);
+	page = vmfork_tree_get_page(&snap->tree, index, huge);
+	read_unlock(&snap->tree.lock);
+	return page;
+}
+
+static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(iocb->ki_filp);
+	size_t done = 0, len, copied;
+
+	if (iocb->ki_pos < 0)
+		return -EINVAL;
+	while (iov_iter_count(to) && iocb->ki_pos < snap->size) {
+		size_t offset = offset_in_page(iocb->ki_pos);
+		struct page *page;
+		bool huge;
+
+		len = min_t(u64, snap->size - iocb->ki_pos, PAGE_SIZE - offset);
+		len = min(len, iov_iter_count(to));
+		page = vmfork_snapshot_get_page(snap,
+						iocb->ki_pos >> PAGE_SHIFT,
+						&huge);
+		if (page) {
+			copied = copy_page_to_iter(page, offset, len, to);
+			put_page(page);
+		} else {
+			copied = iov_iter_zero(len, to);
+		}
+		done += copied;
+		iocb->ki_pos += copied;
+		if (copied < len)
+			return done ?: -EFAULT;
+		if (fatal_signal_pending(current))
+			return done ?: -EINTR;
+		cond_resched();
+	}
+	return done;
+}
+
+static ssize_t snapshot_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	return -EPERM;
+}
+
+static long snapshot_fallocate(struct file *file, int mode, loff_t offset,
+			       loff_t len)
+{
+	return -EPERM;
+}
+
+static loff_t snapshot_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+	u64 nr = snap->size >> PAGE_SHIFT, index;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return fixed_size_llseek(file, offset, whence, snap->size);
+
+	if (offset < 0 || offset >= snap->size)
+		return -ENXIO;
+	index = vmfork_tree_next(&snap->tree, offset >> PAGE_SHIFT, nr,
+				 whence == SEEK_DATA);
+	if (index == nr && whence == SEEK_DATA)
+		return -ENXIO;
+	offset = max_t(loff_t, offset, index << PAGE_SHIFT);
+	return vfs_setpos(file, offset, snap->size);
+}
+
+static int snapshot_open(struct inode *inode, struct file *file)
+{
+	struct vmfork_snapshot *snap = inode->i_private;
+
+	/* By way of /proc/PID/map_files, before its capture is over. */
+	return vmfork_snapshot_ready(snap) ? 0 : -EBUSY;
+}
+
+static int snapshot_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+	struct vmfork_mapping *mapping;
+
+	if (READ_ONCE(snap->capturer) == current)
+		return vmfork_piece_mmap(snap->piece, vma);
+
+	if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
+		return -EPERM;
+	mapping = vmfork_mapping_alloc(GFP_KERNEL);
+	if (!mapping)
+		return -ENOMEM;
+	vmfork_mapping_attach(mapping, vma);
+	return 0;
+}
+
+/*
+ * For a capture this is where the pages are collected: do_mmap() calls it
+ * under the mmap lock, in the critical section in which it unmaps the range.
+ */
+static unsigned long snapshot_get_unmapped_area(struct file *file,
+						unsigned long addr,
+						unsigned long len,
+						unsigned long pgoff,
+						unsigned long flags)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+
+	if (READ_ONCE(snap->capturer) == current)
+		return vmfork_piece_collect(snap->piece, addr, len);
+	return thp_get_unmapped_area(file, addr, len, pgoff, flags);
+}
+
+static pid_t creator_of(const struct vmfork_snapshot *snap)
+{
+	pid_t pid = 0;
+
+	rcu_read_lock();
+	if (pid_task(snap->creator, PIDTYPE_TGID))
+		pid = pid_vnr(snap->creator);
+	rcu_read_unlock();
+	return pid;
+}
+
+static long snapshot_info(struct vmfork_snapshot *snap,
+			  struct vmfork_info __user *arg)
+{
+	struct vmfork_info info;
+	u32 size;
+	int err;
+
+	if (get_user(size, &arg->size))
+		return -EFAULT;
+	if (size < sizeof(info))
+		return -EINVAL;
+	err = copy_struct_from_user(&info, sizeof(info), arg, size);
+	if (err)
+		return err;
+	if (info.flags)
+		return -EINVAL;
+
+	info.id = snap->id;
+	info.snapshot_size = snap->size;
+	info.pages = vmfork_tree_pages(&snap->tree);
+	info.pages_huge = vmfork_tree_huge_folios(&snap->tree) * HPAGE_PMD_NR;
+	info.pages_hole = (snap->size >> PAGE_SHIFT) - info.pages;
+	info.creator = creator_of(snap);
+	info.reserved = 0;
+	info.created_ns = snap->created_ns;
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long snapshot_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	switch (cmd) {
+	case VMFORK_INFO:
+		return snapshot_info(vmfork_file_snapshot(file),
+				     (void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static void snapshot_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+	u64 pages = vmfork_tree_pages(&snap->tree);
+
+	seq_printf(m, "vmfork-id:\t%llu\n", snap->id);
+	seq_printf(m, "vmfork-size:\t%llu\n", snap->size);
+	seq_printf(m, "vmfork-pages:\t%llu\n", pages);
+	seq_printf(m, "vmfork-pages-huge:\t%llu\n",
+		   vmfork_tree_huge_folios(&snap->tree) * HPAGE_PMD_NR);
+	seq_printf(m, "vmfork-pages-hole:\t%llu\n",
+		   (snap->size >> PAGE_SHIFT) - pages);
+	seq_printf(m, "vmfork-creator:\t%d\n", creator_of(snap));
+}
+
+static const struct file_operations snapshot_fops = {
+	.owner			= THIS_MODULE,
+	.open			= snapshot_open,
+	.llseek			= snapshot_llseek,
+	.read_iter		= snapshot_read_iter,
+	.write_iter		= snapshot_write_iter,
+	.fallocate		= snapshot_fallocate,
+	.splice_read		= copy_splice_read,
+	.splice_write		= iter_file_splice_write,
+	.mmap			= snapshot_mmap,
+	.get_unmapped_area	= snapshot_get_unmapped_area,
+	.unlocked_ioctl		= snapshot_ioctl,
+	.compat_ioctl		= compat_ptr_ioctl,
+	.show_fdinfo		= snapshot_show_fdinfo,
+};
+
+static int snapshot_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			    struct iattr *attr)
+{
+	if (attr->ia_valid & ATTR_SIZE)
+		return -EPERM;
+	return simple_setattr(idmap, dentry, attr);
+}
+
+static const struct inode_operations snapshot_iops = {
+	.setattr	= snapshot_setattr,
+};
+
+/**
+ * vmfork_file_snapshot() - the snapshot behind a file
+ * @file: of a snapshot, or any other
+ *
+ * Return: the snapshot, which lives as long as @file, or NULL.
+ */
+struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file)
+{
+	if (file->f_op != &snapshot_fops)
+		return NULL;
+	return file_inode(file)->i_private;
+}
+
+/**
+ * vmfork_snapshot_finish() - make a snapshot what it will always be
+ * @snap: has all its pages
+ */
+void vmfork_snapshot_finish(struct vmfork_snapshot *snap)
+{
+	vmfork_tree_seal(&snap->tree);
+	/* Pairs with vmfork_snapshot_ready(). */
+	smp_store_release(&snap->ready, true);
+	wake_up_all(&snap->waiting);
+}
+
+/**
+ * vmfork_snapshot_free() - free a snapshot and what only it holds
+ * @snap: its inode is being evicted
+ */
+void vmfork_snapshot_free(struct vmfork_snapshot *snap)
+{
+	vmfork_tree_destroy(&snap->tree);
+	put_pid(snap->creator);
+	kfree(snap);
+}
+
+static struct vmfork_snapshot *snapshot_alloc(u64 size)
+{
+	struct vmfork_snapshot *snap;
+
+	snap = kzalloc(sizeof(*snap), GFP_KERNEL_ACCOUNT);
+	if (!snap)
+		return NULL;
+	snap->id = atomic64_inc_return(&last_id);
+	snap->size = size;
+	vmfork_tree_init(&snap->tree, size >> PAGE_SHIFT);
+	init_waitqueue_head(&snap->waiting);
+	snap->creator = get_task_pid(current, PIDTYPE_TGID);
+	snap->created_ns = ktime_get_boottime_ns();
+	return snap;
+}
+
+/**
+ * vmfork_snapshot_create() - an empty, unfinished snapshot
+ * @size: in bytes
+ *
+ * Return: its file, or an ERR_PTR().
+ */
+struct file *vmfork_snapshot_create(u64 size)
+{
+	struct vmfork_snapshot *snap;
+	struct inode *inode;
+	struct file *file;
+	char name[32];
+	int err;
+
+	err = vmfork_snapfs_pin();
+	if (err)
+		return ERR_PTR(err);
+	inode = vmfork_snapfs_inode();
+	if (IS_ERR(inode)) {
+		err = PTR_ERR(inode);
+		goto err_unpin;
+	}
+	snap = snapshot_alloc(size);
+	if (!snap) {
+		err = -ENOMEM;
+		goto err_inode;
+	}
+	/* From here on the inode owns the snapshot and the pin. */
+	inode->i_private = snap;
+	inode->i_mode = S_IFREG | 0600;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	inode->i_size = size;
+	inode->i_op = &snapshot_iops;
+	inode->i_fop = &snapshot_fops;
+	simple_inode_init_ts(inode);
+
+	snprintf(name, sizeof(name), "vmfork:%llu", snap->id);
+	file = vmfork_snapfs_file(inode, name, &snapshot_fops);
+	if (IS_ERR(file))
+		iput(inode);
+	return file;
+
+err_inode:
+	iput(inode);
+err_unpin:
+	vmfork_snapfs_unpin();
+	return ERR_PTR(err);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A snapshot: immutable memory, and the file that shows it.
+ */
+#ifndef VMFORK_SNAPSHOT_H
+#define VMFORK_SNAPSHOT_H
+
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "tree.h"
+
+struct file;
+struct inode;
+struct pid;
+struct vmfork_piece;
+struct vm_area_struct;
+
+/**
+ * struct vmfork_snapshot - one snapshot, owned by its inode
+ * @id: unique until the module is unloaded
+ * @size: in bytes, the inode's i_size
+ * @tree: its pages
+ * @ready: @tree is finished.  Before that, only what was captured so far is
+ *	mapped, by the process that is being captured, and nobody can open it.
+ * @waiting: for @ready
+ * @capturer: the task that is capturing into it; for that task alone,
+ *	get_unmapped_area() and mmap() of the file mean @piece
+ * @piece: what is being captured
+ * @creator: the process that captured it
+ * @created_ns: CLOCK_BOOTTIME of its capture
+ */
+struct vmfork_snapshot {
+	u64 id;
+	u64 size;
+	struct vmfork_tree tree;
+	bool ready;
+	wait_queue_head_t waiting;
+	struct task_struct *capturer;
+	struct vmfork_piece *piece;
+	struct pid *creator;
+	u64 created_ns;
+};
+
+struct file *vmfork_snapshot_create(u64 size);
+void vmfork_snapshot_free(struct vmfork_snapshot *snap);
+void vmfork_snapshot_finish(struct vmfork_snapshot *snap);
+struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
+bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);
+struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
+				      bool *huge);
+
+#endif /* VMFORK_SNAPSHOT_H */
