@@ -112,5 +112,7 @@ struct file *vmfork_snapfs_file(struct inode *inode, const char *name,
 				 O_RDWR | O_LARGEFILE, fops);
 	if (IS_ERR(file))
 		module_put(fops->owner);
+	else	/* What an open(2) of the inode would have set. */
+		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	return file;
 }
