@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR GPL-2.0-only
+/*
+ * A user of libvmfork as pkg-config builds it, C and C++ alike.  It needs no
+ * module: it asks what must hold with or without one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <vmfork.h>
+
+#define SZ_2M	((size_t)2 << 20)
+#define PAGE	((size_t)4096)
+
+static int failures;
+
+static void expect(int good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "consumer: not so: %s\n", what);
+	failures++;
+}
+
+#define EXPECT(cond)	expect(!!(cond), #cond)
+
+/*
+ * A snapshot is a file, so a memfd does as one.  Page @i of it begins with
+ * its number plus one.
+ */
+static int make_file(size_t pages)
+{
+	int fd = memfd_create("consumer", MFD_CLOEXEC);
+	size_t i;
+
+	EXPECT(fd >= 0 && !ftruncate(fd, pages * PAGE));
+	for (i = 0; i < pages; i++) {
+		size_t stamp = i + 1;
+
+		EXPECT(pwrite(fd, &stamp, sizeof(stamp), i * PAGE) ==
+		       (ssize_t)sizeof(stamp));
+	}
+	return fd;
+}
+
+static size_t stamp_at(const void *p)
+{
+	size_t stamp;
+
+	memcpy(&stamp, p, sizeof(stamp));
+	return stamp;
+}
+
+static size_t mapped_bytes(void)
+{
+	size_t pages = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	EXPECT(f && fscanf(f, "%zu", &pages) == 1);
+	if (f)
+		fclose(f);
+	return pages * PAGE;
+}
+
+static void check_map(int fd, size_t len, uint64_t offset)
+{
+	size_t before = mapped_bytes();
+	void *p = NULL;
+
+	EXPECT(vmfork_map(fd, NULL, len, offset, &p) == 0);
+	if (!p)
+		return;
+	if (len >= SZ_2M)
+		EXPECT(((uintptr_t)p - offset) % SZ_2M == 0);
+	EXPECT(mapped_bytes() == before + len);
+	EXPECT(stamp_at(p) == offset / PAGE + 1);
+	EXPECT(stamp_at((char *)p + len - PAGE) == (offset + len) / PAGE);
+
+	/* Private: the file does not change. */
+	memset(p, 0xff, sizeof(size_t));
+	EXPECT(vmfork_map(fd, p, len, offset, &p) == 0);
+	EXPECT(stamp_at(p) == offset / PAGE + 1);
+	EXPECT(!munmap(p, len));
+	EXPECT(mapped_bytes() == before);
+}
+
+static void check_map_errors(int fd)
+{
+	size_t before = mapped_bytes();
+	void *p = (void *)&failures;
+
+	EXPECT(vmfork_map(fd, NULL, 0, 0, &p) == -EINVAL);
+	EXPECT(vmfork_map(fd, NULL, PAGE + 1, 0, &p) == -EINVAL);
+	EXPECT(vmfork_map(fd, NULL, PAGE, 1, &p) == -EINVAL);
+	EXPECT(vmfork_map(fd, NULL, (size_t)0 - PAGE, 0, &p) == -ENOMEM);
+	EXPECT(vmfork_map(-1, NULL, PAGE, 0, &p) == -EBADF);
+	EXPECT(vmfork_map(-1, NULL, 2 * SZ_2M, 0, &p) == -EBADF);
+	EXPECT(p == (void *)&failures);
+	EXPECT(mapped_bytes() == before);
+}
+
+static void check_refusals(void)
+{
+	unsigned int i, j;
+
+	for (i = 0; i <= VMFORK_DYING; i++) {
+		const char *advice = vmfork_refusal_advice(i);
+
+		EXPECT(advice[strlen(advice) - 1] == '.');
+		EXPECT(strcmp(vmfork_refusal_name(i), "unknown"));
+		for (j = 0; j < i; j++)
+			EXPECT(strcmp(vmfork_refusal_name(i),
+				      vmfork_refusal_name(j)));
+	}
+	EXPECT(!strcmp(vmfork_refusal_name(i), "unknown"));
+	EXPECT(!strcmp(vmfork_refusal_name(~0U), "unknown"));
+	EXPECT(vmfork_refusal_advice(~0U)[0]);
+}
+
+int main(void)
+{
+	struct vmfork_capture result;
+	struct vmfork_region region;
+	struct vmfork_info info;
+	int fd = make_file(4 * SZ_2M / PAGE);
+	int dev = vmfork_open();
+
+	memset(&region, 0, sizeof(region));
+	EXPECT(dev >= 0 || dev == -ENOENT || dev == -EACCES);
+	if (dev >= 0)
+		close(dev);
+
+	EXPECT(vmfork_info(fd, &info) == -ENOTTY);
+	EXPECT(vmfork_info(-1, &info) == -EBADF);
+	EXPECT(vmfork_capture(fd, -1, &region, 1, &result) == -ENOTTY);
+	EXPECT(vmfork_capture(fd, -1, &region, 1, NULL) == -ENOTTY);
+	EXPECT(result.refusal == VMFORK_OK && result.nr_regions == 1);
+	EXPECT(vmfork_capture_sized(fd, -1, &region, (size_t)1 << 32, 0,
+				    &result) == -EINVAL);
+
+	check_map(fd, PAGE, 3 * PAGE);
+	check_map(fd, 2 * SZ_2M, 0);
+	check_map(fd, SZ_2M, SZ_2M + 5 * PAGE);
+	check_map(fd, 2 * SZ_2M + PAGE, SZ_2M - PAGE);
+	check_map_errors(fd);
+	check_refusals();
+	close(fd);
+	return failures != 0;
+}
