@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmfork capture: take memory of a running process into a snapshot, and save
+ * it to a file or hold it for others to map.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include <vmfork.h>
+
+#include "cli.h"
+#include "out.h"
+#include "parse.h"
+#include "save.h"
+#include "signals.h"
+
+/**
+ * struct request - what the command line asks for
+ * @pid: of whom, 0 if not given
+ * @output: file to save to, or NULL
+ * @force: replace that file
+ * @hold: keep the snapshot until a signal
+ * @size: of the snapshot, 0 for the end of its last region
+ * @next_offset: where a region without an offset lies
+ * @nr: length of @regions
+ * @regions: what to capture
+ */
+struct request {
+	int pid;
+	const char *output;
+	bool force;
+	bool hold;
+	uint64_t size;
+	uint64_t next_offset;
+	size_t nr;
+	struct vmfork_region regions[VMFORK_MAX_REGIONS];
+};
+
+static int add_range(struct request *req, const char *text)
+{
+	if (req->nr == VMFORK_MAX_REGIONS)
+		return failure(BAD_USAGE, 0,
+			       "Too many ranges: give at most %d.",
+			       VMFORK_MAX_REGIONS);
+	if (!parse_range(text, &req->next_offset, &req->regions[req->nr]))
+		return failure(BAD_USAGE, 0,
+			       "'%s' is no range: write ADDR:LEN or ADDR:LEN@OFFSET, such as 0x7f0000000000:512M@0.",
+			       text);
+	req->nr++;
+	return DONE;
+}
+
+static int set_option(struct request *req, int option)
+{
+	switch (option) {
+	case 'p':
+		if (!parse_id(optarg, &req->pid) || !req->pid)
+			return failure(BAD_USAGE, 0,
+				       "'%s' is no process id: give a number above 0.",
+				       optarg);
+		return DONE;
+	case 'r':
+		return add_range(req, optarg);
+	case 'o':
+		req->output = optarg;
+		return DONE;
+	case 'f':
+		req->force = true;
+		return DONE;
+	case 'H':
+		req->hold = true;
+		return DONE;
+	case 's':
+		if (!parse_size(optarg, &req->size))
+			return failure(BAD_USAGE, 0,
+				       "'%s' is no size: give bytes, or a number with K, M, G or T.",
+				       optarg);
+		return DONE;
+	default:
+		return BAD_USAGE;
+	}
+}
+
+static int parse_request(struct request *req, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "pid", required_argument, NULL, 'p' },
+		{ "range", required_argument, NULL, 'r' },
+		{ "output", required_argument, NULL, 'o' },
+		{ "force", no_argument, NULL, 'f' },
+		{ "hold", no_argument, NULL, 'H' },
+		{ "size", required_argument, NULL, 's' },
+		COMMON_LONG,
+		{ 0 }
+	};
+	int option, status;
+
+	memset(req, 0, sizeof(*req));
+	while ((option = next_option(&command_capture, argc, argv,
+				     "p:r:o:f" COMMON_SHORT, options)) != -1) {
+		status = set_option(req, option);
+		if (status)
+			return status;
+	}
+	if (optind < argc)
+		return failure(BAD_USAGE, 0,
+			       "'%s' is not expected: see vmfork help capture.",
+			       argv[optind]);
+	if (!req->pid)
+		return failure(BAD_USAGE, 0,
+			       "No process is given: add -p PID.");
+	if (!req->nr)
+		return failure(BAD_USAGE, 0,
+			       "No memory is given: add --range ADDR:LEN.");
+	if (!req->output && !req->hold)
+		return failure(BAD_USAGE, 0,
+			       "The snapshot would be lost at once: add -o FILE or --hold.");
+	return DONE;
+}
+
+static int open_device(int *dev)
+{
+	*dev = vmfork_open();
+	if (*dev >= 0)
+		return DONE;
+	if (*dev == -ENOENT)
+		return failure(NO_MODULE, ENOENT,
+			       "The vmfork module is not loaded: load it by modprobe vmfork.");
+	if (*dev == -EACCES || *dev == -EPERM)
+		return failure(NO_MODULE, -*dev,
+			       "%s may not be opened: run as root, or have its mode changed.",
+			       VMFORK_DEVICE);
+	return failure(NO_MODULE, -*dev, "%s can not be opened: %s.",
+		       VMFORK_DEVICE, strerror(-*dev));
+}
+
+static int open_process(int pid, int *pidfd)
+{
+	*pidfd = pidfd_open(pid, 0);
+	if (*pidfd >= 0)
+		return DONE;
+	if (errno == ESRCH)
+		return failure(FAILED, errno,
+			       "There is no process %d: give the process id of the virtual machine.",
+			       pid);
+	/* EINVAL until Linux 6.8, ENOENT since */
+	if (errno == EINVAL || errno == ENOENT)
+		return failure(FAILED, errno,
+			       "%d is a thread: give its process (Tgid in /proc/%d/status).",
+			       pid, pid);
+	return failure(FAILED, errno, "Process %d can not be opened: %s.", pid,
+		       strerror(errno));
+}
+
+static int fail_capture(const struct request *req, int error,
+			const struct vmfork_capture *result)
+{
+	if (result->refusal != VMFORK_OK && result->refused_region < req->nr)
+		return failure_refused(error, result, req->regions);
+	switch (error) {
+	case EPERM:
+	case EACCES:
+		return failure(FAILED, error,
+			       "Process %d may not be captured: run as root, or with CAP_SYS_PTRACE in its user namespace.",
+			       req->pid);
+	case ESRCH:
+		return failure(FAILED, error,
+			       "Process %d has exited: give one that runs.",
+			       req->pid);
+	case ENOTTY:
+	case E2BIG:
+		return failure(FAILED, error,
+			       "The vmfork module is too old for this program: update it.");
+	case ENOMEM:
+		return failure(FAILED, error,
+			       "The kernel is out of memory: free some, then capture again.");
+	default:
+		return failure(FAILED, error,
+			       "Process %d can not be captured: %s.",
+			       req->pid, strerror(error));
+	}
+}
+
+static int capture(const struct request *req, int *snapshot,
+		   struct vmfork_capture *result)
+{
+	int dev, pidfd, status;
+
+	status = open_device(&dev);
+	if (status)
+		return status;
+	status = open_process(req->pid, &pidfd);
+	if (!status) {
+		*snapshot = vmfork_capture_sized(dev, pidfd, req->regions,
+						 req->nr, req->size, result);
+		close(pidfd);
+	}
+	close(dev);
+	if (status)
+		return status;
+	if (*snapshot >= 0)
+		return DONE;
+	if (*snapshot == -EINTR && signals_caught())
+		return FAILED;
+	return fail_capture(req, -*snapshot, result);
+}
+
+static void report_regions(const struct request *req)
+{
+	size_t i;
+
+	out_open_list("region");
+	for (i = 0; i < req->nr; i++) {
+		out_open(NULL);
+		out_address("address", req->regions[i].addr);
+		out_bytes("length", req->regions[i].len);
+		out_address("offset", req->regions[i].offset);
+		out_close();
+	}
+	out_close();
+}
+
+static void report_counts(const struct vmfork_capture *result)
+{
+	out_open("pages");
+	out_number("stolen", result->pages_stolen);
+	out_number("shared", result->pages_shared);
+	out_number("copied", result->pages_copied);
+	out_number("copied_shared", result->copied_shared);
+	out_number("copied_ksm", result->copied_ksm);
+	out_number("copied_busy", result->copied_busy);
+	out_number("copied_partial", result->copied_partial);
+	out_number("huge", result->pages_huge);
+	out_number("hole", result->pages_hole);
+	out_close();
+	out_open("ns");
+	out_nanoseconds("prepare", result->ns_prepare);
+	out_nanoseconds("collect", result->ns_collect);
+	out_nanoseconds("unmap", result->ns_unmap);
+	out_nanoseconds("steal", result->ns_steal);
+	out_close();
+}
+
+static int report(const struct request *req,
+		  const struct vmfork_capture *result,
+		  const struct save *save, int snapshot)
+{
+	char path[64];
+
+	out_number("snapshot", result->id);
+	out_number("pid", req->pid);
+	out_bytes("size", result->snapshot_size);
+	report_regions(req);
+	report_counts(result);
+	if (req->output) {
+		out_string("file", req->output);
+		out_bytes("written", save->written);
+	}
+	if (req->hold) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(),
+			 snapshot);
+		out_string("path", path);
+	}
+	return out_finish();
+}
+
+static int capture_and_save(const struct request *req, struct save *save)
+{
+	struct vmfork_capture result = { 0 };
+	int snapshot, status;
+
+	status = capture(req, &snapshot, &result);
+	if (status)
+		return status;
+	if (req->output) {
+		status = save_copy(save, snapshot, result.snapshot_size);
+		if (!status)
+			status = save_commit(save);
+	}
+	if (!status && signals_caught() && !req->output)
+		status = FAILED;
+	if (!status)
+		status = report(req, &result, save, snapshot);
+	if (!status && req->hold)
+		signals_wait();
+	close(snapshot);
+	return status;
+}
+
+static int run_capture(int argc, char **argv)
+{
+	struct request req;
+	struct save save = { .fd = -1 };
+	int status = parse_request(&req, argc, argv);
+
+	if (status)
+		return status;
+	signals_catch();
+	if (req.output)
+		status = save_open(&save, req.output, req.force);
+	if (!status)
+		status = capture_and_save(&req, &save);
+	save_abort(&save);
+	/* A hold ends by a signal when all goes well. */
+	if (status && signals_caught())
+		signals_die();
+	return status;
+}
+
+const struct command command_capture = {
+	.name = "capture",
+	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... {-o FILE | --hold}",
+	.summary = "Capture memory of a running process",
+	.options =
+	"  -p, --pid PID       the process\n"
+	"  -r, --range ADDR:LEN[@OFFSET]\n"
+	"                      what to capture, and where it lies in the snapshot\n"
+	"                      (default: behind the range before it; the first at 0)\n"
+	"      --size SIZE     size of the snapshot (default: end of its last range)\n"
+	"  -o, --output FILE   save the content, sparse\n"
+	"  -f, --force         replace FILE if it exists\n"
+	"      --hold          keep the snapshot, and print a path that a VMM can map,\n"
+	"                      until Ctrl-C\n"
+	"\n"
+	"Numbers are decimal, or hexadecimal with 0x; K, M, G and T may follow.\n",
+	.run = run_capture,
+};

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * vmfork info: describe a snapshot, or the module if none is given.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <vmfork.h>
+
+#include "cli.h"
+#include "out.h"
+#include "parse.h"
+
+#define MODULE	"/sys/module/vmfork"
+
+/* First line of a file below MODULE; sysfs has parameters nobody may read. */
+static bool read_attribute(const char *name, char *text, size_t size)
+{
+	char path[512];
+	FILE *file;
+	bool good;
+
+	snprintf(path, sizeof(path), MODULE "/%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	good = fgets(text, size, file);
+	fclose(file);
+	if (good)
+		text[strcspn(text, "\n")] = '\0';
+	return good;
+}
+
+static void report_attribute(const char *name)
+{
+	char text[256];
+
+	if (read_attribute(name, text, sizeof(text)))
+		out_string(name, text);
+}
+
+static void report_parameters(void)
+{
+	struct dirent *entry;
+	DIR *dir = opendir(MODULE "/parameters");
+	char name[280], text[256];
+
+	if (!dir)
+		return;
+	out_open("parameters");
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(name, sizeof(name), "parameters/%s", entry->d_name);
+		if (read_attribute(name, text, sizeof(text)))
+			out_string(entry->d_name, text);
+	}
+	out_close();
+	closedir(dir);
+}
+
+static int info_module(void)
+{
+	int dev;
+
+	if (access(MODULE, F_OK))
+		return failure(NO_MODULE, ENOENT,
+			       "The vmfork module is not loaded: load it by modprobe vmfork.");
+	dev = vmfork_open();
+	out_open("module");
+	out_bool("loaded", true);
+	report_attribute("version");
+	report_attribute("srcversion");
+	report_attribute("refcnt");
+	out_string("device", VMFORK_DEVICE);
+	out_bool("usable", dev >= 0);
+	report_parameters();
+	out_close();
+	if (dev >= 0)
+		close(dev);
+	return out_finish();
+}
+
+static int fail_no_snapshot(const char *name)
+{
+	return failure(FAILED, ENOTTY,
+		       "%s is no vmfork snapshot: give one, such as /proc/PID/fd/N.",
+		       name);
+}
+
+static int fail_open(const char *name)
+{
+	return failure(FAILED, errno, "%s can not be opened: %s.", name,
+		       strerror(errno));
+}
+
+static uint64_t age_of(uint64_t created_ns)
+{
+	struct timespec now;
+	uint64_t ns;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	return ns > created_ns ? ns - created_ns : 0;
+}
+
+static int info_fd(int fd, const char *name)
+{
+	struct vmfork_info info;
+	int err = vmfork_info(fd, &info);
+
+	if (err == -ENOTTY)
+		return fail_no_snapshot(name);
+	if (err)
+		return failure(FAILED, -err, "%s can not be asked: %s.", name,
+			       strerror(-err));
+	out_number("snapshot", info.id);
+	out_bytes("size", info.snapshot_size);
+	out_open("pages");
+	out_number("held", info.pages);
+	out_number("huge", info.pages_huge);
+	out_number("hole", info.pages_hole);
+	out_close();
+	out_number("creator", info.creator);
+	out_nanoseconds("created_ns", info.created_ns);
+	out_nanoseconds("age_ns", age_of(info.created_ns));
+	return out_finish();
+}
+
+static int info_path(const char *path)
+{
+	struct stat st;
+	int fd, status;
+
+	/* Opening a device or a FIFO can do things, so look first. */
+	if (stat(path, &st))
+		return fail_open(path);
+	if (!S_ISREG(st.st_mode))
+		return fail_no_snapshot(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fail_open(path);
+	status = info_fd(fd, path);
+	close(fd);
+	return status;
+}
+
+/* Not by /proc/PID/fd/N: that is a new open, which a mode may forbid. */
+static int info_process(int pid, int number)
+{
+	char name[64];
+	struct stat st;
+	int pidfd, fd, status;
+
+	snprintf(name, sizeof(name), "/proc/%d/fd/%d", pid, number);
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd < 0)
+		return fail_open(name);
+	fd = pidfd_getfd(pidfd, number, 0);
+	if (fd < 0) {
+		status = fail_open(name);
+	} else {
+		if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+			status = fail_no_snapshot(name);
+		else
+			status = info_fd(fd, name);
+		close(fd);
+	}
+	close(pidfd);
+	return status;
+}
+
+static int run_info(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "pid", required_argument, NULL, 'p' },
+		{ "fd", required_argument, NULL, 'F' },
+		COMMON_LONG,
+		{ 0 }
+	};
+	int option, pid = 0, number = -1;
+
+	while ((option = next_option(&command_info, argc, argv,
+				     "p:" COMMON_SHORT, options)) != -1) {
+		if (option == '?')
+			return BAD_USAGE;
+		if (!parse_id(optarg, option == 'p' ? &pid : &number))
+			return failure(BAD_USAGE, 0,
+				       "'%s' is no number: give a process id or a file descriptor.",
+				       optarg);
+	}
+	if (argc - optind > 1)
+		return failure(BAD_USAGE, 0,
+			       "'%s' is not expected: ask for one snapshot at a time.",
+			       argv[optind + 1]);
+	if (!pid != (number < 0))
+		return failure(BAD_USAGE, 0,
+			       "-p PID and --fd N belong together: give both.");
+	if (pid && optind < argc)
+		return failure(BAD_USAGE, 0,
+			       "'%s' is not expected: give either a path or -p PID --fd N.",
+			       argv[optind]);
+	if (pid)
+		return info_process(pid, number);
+	if (optind < argc)
+		return info_path(argv[optind]);
+	return info_module();
+}
+
+const struct command command_info = {
+	.name = "info",
+	.arguments = "[PATH | -p PID --fd N]",
+	.summary = "Describe a snapshot, or the module",
+	.options =
+	"  PATH                a snapshot, such as /proc/PID/fd/N\n"
+	"  -p, --pid PID       the process that holds the snapshot\n"
+	"      --fd N          its file descriptor there\n"
+	"\n"
+	"Without arguments: whether the module is loaded, its version and parameters.\n",
+	.run = run_info,
+};

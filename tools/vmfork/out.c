@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Output: one record for each command, as text to read or as a JSON object.
+ *
+ * The record is always built as JSON; text is a rendering of it.  How a
+ * number is rendered is kept as the JSON value's user data.
+ */
+#include <errno.h>
+#include <json-c/json.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <vmfork.h>
+
+#include "cli.h"
+#include "out.h"
+
+#define MAX_DEPTH	4
+
+static bool use_json;
+static json_object *stack[MAX_DEPTH];
+static int depth;
+
+void out_use_json(void)
+{
+	use_json = true;
+}
+
+bool out_is_json(void)
+{
+	return use_json;
+}
+
+static json_object *current(void)
+{
+	if (!depth)
+		stack[depth++] = json_object_new_object();
+	return stack[depth - 1];
+}
+
+static void add(const char *name, json_object *value)
+{
+	json_object *parent = current();
+
+	if (json_object_is_type(parent, json_type_array))
+		json_object_array_add(parent, value);
+	else
+		json_object_object_add(parent, name, value);
+}
+
+static void open_value(const char *name, json_object *value)
+{
+	add(name, value);
+	if (depth == MAX_DEPTH)
+		abort();
+	stack[depth++] = value;
+}
+
+void out_open(const char *name)
+{
+	open_value(name, json_object_new_object());
+}
+
+void out_open_list(const char *name)
+{
+	open_value(name, json_object_new_array());
+}
+
+void out_close(void)
+{
+	depth--;
+}
+
+void out_string(const char *name, const char *value)
+{
+	add(name, json_object_new_string(value));
+}
+
+void out_bool(const char *name, bool value)
+{
+	add(name, json_object_new_boolean(value));
+}
+
+void out_number(const char *name, uint64_t value)
+{
+	add(name, json_object_new_uint64(value));
+}
+
+typedef void (*render_fn)(uint64_t value);
+
+static void render_bytes(uint64_t value)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB",
+					     "TiB" };
+	unsigned int unit = 0;
+	double scaled = value;
+
+	while (scaled >= 1024 && unit < 4) {
+		scaled /= 1024;
+		unit++;
+	}
+	printf("%.*f %s\n", value % (1ULL << 10 * unit) ? 1 : 0, scaled,
+	       units[unit]);
+}
+
+static void render_nanoseconds(uint64_t value)
+{
+	if (value < 1000000)
+		printf("%.1f us\n", value / 1e3);
+	else if (value < 1000000000)
+		printf("%.3f ms\n", value / 1e6);
+	else
+		printf("%.1f s\n", value / 1e9);
+}
+
+/* json-c keeps no function pointer in user data, so they have a number. */
+enum { RENDER_PLAIN, RENDER_BYTES, RENDER_NS };
+
+static const render_fn renderers[] = {
+	[RENDER_BYTES] = render_bytes,
+	[RENDER_NS] = render_nanoseconds,
+};
+
+static void add_rendered(const char *name, uint64_t value, uintptr_t how)
+{
+	json_object *number = json_object_new_uint64(value);
+
+	json_object_set_userdata(number, (void *)how, NULL);
+	add(name, number);
+}
+
+void out_bytes(const char *name, uint64_t value)
+{
+	add_rendered(name, value, RENDER_BYTES);
+}
+
+void out_nanoseconds(const char *name, uint64_t value)
+{
+	add_rendered(name, value, RENDER_NS);
+}
+
+void out_address(const char *name, uint64_t value)
+{
+	char text[2 + 16 + 1];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	out_string(name, text);
+}
+
+static void print_group(json_object *group, int indent);
+
+static void print_value(const char *name, json_object *value, int indent)
+{
+	uintptr_t how;
+
+	if (json_object_is_type(value, json_type_object)) {
+		printf("%*s%s:\n", indent, "", name);
+		print_group(value, indent + 2);
+		return;
+	}
+	printf("%*s%-*s ", indent, "", 18 - indent, name);
+	if (json_object_is_type(value, json_type_boolean)) {
+		puts(json_object_get_boolean(value) ? "yes" : "no");
+		return;
+	}
+	how = (uintptr_t)json_object_get_userdata(value);
+	if (json_object_is_type(value, json_type_int) && how != RENDER_PLAIN)
+		renderers[how](json_object_get_uint64(value));
+	else
+		puts(json_object_get_string(value));
+}
+
+static void print_list(const char *name, json_object *list, int indent)
+{
+	size_t i, len = json_object_array_length(list);
+	char numbered[64];
+
+	for (i = 0; i < len; i++) {
+		snprintf(numbered, sizeof(numbered), "%s %zu", name, i);
+		print_value(numbered, json_object_array_get_idx(list, i),
+			    indent);
+	}
+}
+
+static void print_group(json_object *group, int indent)
+{
+	json_object_object_foreach(group, name, value) {
+		if (json_object_is_type(value, json_type_array))
+			print_list(name, value, indent);
+		else
+			print_value(name, value, indent);
+	}
+}
+
+static void print_json(json_object *record)
+{
+	puts(json_object_to_json_string_ext(record,
+					    JSON_C_TO_STRING_PLAIN |
+					    JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+int out_finish(void)
+{
+	json_object *record = stack[0];
+
+	depth = 0;
+	stack[0] = NULL;
+	if (use_json)
+		print_json(record);
+	else
+		print_group(record, 0);
+	json_object_put(record);
+	if (!fflush(stdout) && !ferror(stdout))
+		return DONE;
+	fprintf(stderr, "vmfork: The result could not be printed: %s.\n",
+		strerror(errno));
+	return FAILED;
+}
+
+static void discard(void)
+{
+	if (depth)
+		json_object_put(stack[0]);
+	depth = 0;
+}
+
+/* Leave the error's group open for whoever knows more about it. */
+static void open_error(int status, int error, const char *sentence)
+{
+	discard();
+	out_open("error");
+	out_string("message", sentence);
+	out_number("status", status);
+	if (error) {
+		const char *name = strerrorname_np(error);
+
+		out_string("errno", name ? name : "unknown");
+	}
+}
+
+int failure(int status, int error, const char *format, ...)
+{
+	char sentence[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof(sentence), format, args);
+	va_end(args);
+
+	if (!use_json) {
+		fprintf(stderr, "vmfork: %s\n", sentence);
+		return status;
+	}
+	open_error(status, error, sentence);
+	out_finish();
+	return status;
+}
+
+int failure_refused(int error, const struct vmfork_capture *result,
+		    const struct vmfork_region *regions)
+{
+	const char *name = vmfork_refusal_name(result->refusal);
+	char count[64] = "";
+	char sentence[1024];
+
+	if (result->pages_pinned)
+		snprintf(count, sizeof(count), ", %llu pages",
+			 (unsigned long long)result->pages_pinned);
+	snprintf(sentence, sizeof(sentence),
+		 "Range %u (0x%llx, %llu bytes) is refused at 0x%llx (%s%s): %s",
+		 result->refused_region,
+		 (unsigned long long)regions[result->refused_region].addr,
+		 (unsigned long long)regions[result->refused_region].len,
+		 (unsigned long long)result->refused_addr, name, count,
+		 vmfork_refusal_advice(result->refusal));
+
+	if (!use_json) {
+		fprintf(stderr, "vmfork: %s\n", sentence);
+		return REFUSED;
+	}
+	open_error(REFUSED, error, sentence);
+	out_string("refusal", name);
+	out_number("region", result->refused_region);
+	out_address("address", result->refused_addr);
+	out_number("pages_pinned", result->pages_pinned);
+	out_finish();
+	return REFUSED;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A snapshot's content as a sparse file that appears whole or not at all.
+ *
+ * The file is written under a temporary name beside its own, and renamed when
+ * it is complete and on disk.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "out.h"
+#include "save.h"
+#include "signals.h"
+
+/* One step of a copy: a signal is seen between two of them. */
+#define CHUNK	((size_t)4 << 20)
+
+static size_t chunk_of(off_t offset, off_t end)
+{
+	uint64_t left = end - offset;
+
+	return left < CHUNK ? left : CHUNK;
+}
+
+static int fail_writing(const struct save *save, int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+		return failure(FAILED, error,
+			       "No space is left for %s: free some, or choose another place by -o.",
+			       save->path);
+	case EFBIG:
+		return failure(FAILED, error,
+			       "%s would be too large: raise ulimit -f, or choose a file system with larger files.",
+			       save->path);
+	default:
+		return failure(FAILED, error, "%s can not be written: %s.",
+			       save->path, strerror(error));
+	}
+}
+
+static int fail_exists(const struct save *save)
+{
+	return failure(FAILED, EEXIST,
+		       "%s exists: use --force to replace it, or choose another name.",
+		       save->path);
+}
+
+/* Ask early, before anything is captured; save_commit() decides. */
+static int check_name(const struct save *save)
+{
+	struct stat st;
+
+	if (lstat(save->path, &st))
+		return DONE;
+	if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
+		return failure(FAILED, EEXIST,
+			       "%s is not a regular file: choose another name.",
+			       save->path);
+	return save->replace ? DONE : fail_exists(save);
+}
+
+int save_open(struct save *save, const char *path, bool replace)
+{
+	int status;
+
+	*save = (struct save){ .path = path, .fd = -1, .replace = replace };
+	status = check_name(save);
+	if (status)
+		return status;
+	if (asprintf(&save->temporary, "%s.XXXXXX", path) < 0) {
+		save->temporary = NULL;
+		return failure(FAILED, ENOMEM, "Out of memory.");
+	}
+
+	/* Mode 0600: a guest's memory holds its secrets. */
+	save->fd = mkostemp(save->temporary, O_CLOEXEC);
+	if (save->fd >= 0)
+		return DONE;
+	free(save->temporary);
+	save->temporary = NULL;
+	return fail_writing(save, errno);
+}
+
+static int write_all(struct save *save, const char *buf, size_t len,
+		     off_t offset)
+{
+	while (len) {
+		ssize_t n = pwrite(save->fd, buf, len, offset);
+
+		if (n < 0)
+			return fail_writing(save, errno);
+		buf += n;
+		offset += n;
+		len -= n;
+		save->written += n;
+	}
+	return DONE;
+}
+
+static int fail_reading(int error)
+{
+	return failure(FAILED, error, "The snapshot can not be read: %s.",
+		       error ? strerror(error) : "it ends early");
+}
+
+static int copy_by_buffer(struct save *save, int snapshot, off_t offset,
+			  off_t end)
+{
+	char *buf = malloc(CHUNK);
+	int status = DONE;
+
+	if (!buf)
+		return failure(FAILED, ENOMEM, "Out of memory.");
+	while (offset < end && !status) {
+		ssize_t n = pread(snapshot, buf, chunk_of(offset, end), offset);
+
+		if (signals_caught())
+			status = FAILED;
+		else if (n <= 0)
+			status = fail_reading(n ? errno : 0);
+		else
+			status = write_all(save, buf, n, offset);
+		offset += n;
+	}
+	free(buf);
+	return status;
+}
+
+/*
+ * Let the kernel copy what it can.  It can not between most pairs of file
+ * systems; whatever its reason, the buffer finds out what is really wrong.
+ */
+static int copy_extent(struct save *save, int snapshot, off_t offset,
+		       off_t end)
+{
+	while (offset < end) {
+		off_t in = offset, out = offset;
+		ssize_t n;
+
+		if (signals_caught())
+			return FAILED;
+		n = copy_file_range(snapshot, &in, save->fd, &out,
+				    chunk_of(offset, end), 0);
+		if (n <= 0)
+			return copy_by_buffer(save, snapshot, offset, end);
+		offset += n;
+		save->written += n;
+	}
+	return DONE;
+}
+
+int save_copy(struct save *save, int snapshot, uint64_t size)
+{
+	off_t data, hole = 0;
+	int status;
+
+	if (ftruncate(save->fd, size))
+		return fail_writing(save, errno);
+	for (;;) {
+		data = lseek(snapshot, hole, SEEK_DATA);
+		if (data < 0)
+			/* ENXIO: a hole up to the end */
+			return errno == ENXIO ? DONE : fail_reading(errno);
+		hole = lseek(snapshot, data, SEEK_HOLE);
+		if (hole < 0)
+			return fail_reading(errno);
+		status = copy_extent(save, snapshot, data, hole);
+		if (status)
+			return status;
+	}
+}
+
+/* Not every file system can rename without replacing; most of these link. */
+static int rename_new(const char *from, const char *to)
+{
+	if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (link(from, to))
+		return -1;
+	unlink(from);
+	return 0;
+}
+
+int save_commit(struct save *save)
+{
+	int ret;
+
+	/* Some file systems tell only now that they are full. */
+	if (fsync(save->fd))
+		return fail_writing(save, errno);
+	if (signals_caught())
+		return FAILED;
+	if (save->replace)
+		ret = rename(save->temporary, save->path);
+	else
+		ret = rename_new(save->temporary, save->path);
+	if (ret && errno == EEXIST)
+		return fail_exists(save);
+	if (ret)
+		return fail_writing(save, errno);
+	free(save->temporary);
+	save->temporary = NULL;
+	return DONE;
+}
+
+void save_abort(struct save *save)
+{
+	if (save->temporary)
+		unlink(save->temporary);
+	free(save->temporary);
+	save->temporary = NULL;
+	if (save->fd >= 0)
+		close(save->fd);
+	save->fd = -1;
+}
