@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# vmfork: the module, its tools, its tests.  Everything built goes to $(O).
+
+O ?= build
+override O := $(abspath $(O))
+export O
+MAKEFLAGS += --no-print-directory
+vm := selftests/vm
+
+# Directories of userspace programs; each builds into $(O) by itself.
+TOOLS := $(patsubst %/Makefile,%,$(wildcard tools/lib/Makefile \
+	tools/vmfork/Makefile tools/forkvm/Makefile Documentation/man/Makefile))
+
+# Which kernel.  KVER is a release, or the beginning of one that Debian has.
+DEMO_KVER := $(or $(KVER),6.12)
+KERNELS := $(or $(KVER),6.1 6.12)
+
+.PHONY: all
+all: tools modules
+
+.PHONY: help
+help:
+	@sed -n 's/^#: \?//p' Makefile
+
+#: vmfork - fork the memory of running virtual machines
+#:
+#:   make demo       fork a running Linux guest, in a test VM; shows a table
+#:   make check      run all tests, in test VMs, on Linux 6.1 and 6.12
+#:
+#:   make            the module for the running kernel, and the tools
+#:   make modules    the module alone       make tools   the tools alone
+#:   make unit       the tests that need no VM, in seconds
+#:   make bench      measure; figures go to build/bench.json
+#:   make vm-shell   a shell in the test VM
+#:   make setup      install the Debian packages that are missing (root)
+#:   make install    install module and tools (DESTDIR=, PREFIX=; root)
+#:   make clean      remove what was built; make distclean: downloads too
+#:
+#:   KVER=6.12       kernel: a full release, or the beginning of one that
+#:                   Debian has; it is downloaded, not installed
+#:   KDIR=DIR        build for the kernel with this build directory
+#:   T="iso races"   (check) the tests whose names contain one of these
+#:   ARGS=...        (check) arguments for each test program
+#:   SMP=2 MEM=2G    size of the test VM
+#:   VMFORK_ACCEL=   kvm or tcg; by default kvm where KVM nests, else tcg
+#:   O=build         where everything is built     V=1   show commands
+
+# --- the module
+
+ifdef KDIR
+kdir = $(KDIR)
+else ifdef KVER
+kdir = $(shell $(vm)/kernel-headers $(KVER))
+else
+kdir = $(shell $(vm)/kernel-headers)
+endif
+
+.PHONY: modules
+modules:
+	@kdir='$(kdir)'; [ -n "$$kdir" ] || exit 1; \
+	release=$$($(vm)/build-module "$$kdir") && \
+		echo "built $(O)/$$release/vmfork.ko"
+
+# --- the tools
+
+.PHONY: tools $(TOOLS)
+tools: $(TOOLS)
+$(TOOLS):
+	@$(MAKE) -C $@ O=$(O)
+
+tools/vmfork tools/forkvm: $(filter tools/lib,$(TOOLS))
+
+# --- the test VM
+
+.PHONY: setup
+setup:
+	@$(vm)/setup
+
+# Test programs want kselftest_harness.h and the guests want their initramfs.
+.PHONY: selftests
+selftests: tools
+	@$(vm)/kselftest-source >/dev/null
+	@[ ! -e selftests/Makefile ] || $(MAKE) -C selftests O=$(O)
+	@[ ! -e tools/forkvm/Makefile ] || \
+		$(MAKE) -C tools/forkvm O=$(O) guest
+
+# vm-VERSION: everything that a VM with that kernel needs
+vm-%: selftests
+	@$(MAKE) modules KDIR= KVER=$*
+
+.PHONY: check
+check: setup
+	@$(MAKE) $(KERNELS:%=vm-%)
+	@KERNELS='$(KERNELS)' SMP='$(SMP)' MEM='$(MEM)' \
+		VMFORK_TEST_ARGS='$(ARGS)' $(vm)/check $(T)
+
+.PHONY: unit
+unit: setup
+	@$(MAKE) -C selftests/unit O=$(O) run
+	@for test in $(vm)/*_test.sh; do $$test || exit 1; done
+
+.PHONY: demo
+demo: setup
+	@$(MAKE) vm-$(DEMO_KVER)
+	@$(vm)/run -k $(DEMO_KVER) -s $(or $(SMP),2) -m $(or $(MEM),3G) \
+		-n demo command /bin/forkvm-demo
+
+.PHONY: vm-shell
+vm-shell: setup
+	@$(MAKE) vm-$(DEMO_KVER)
+	@$(vm)/run -k $(DEMO_KVER) -s $(or $(SMP),2) -m $(or $(MEM),2G) \
+		-n shell shell
+
+.PHONY: bench
+bench: setup
+	@$(MAKE) vm-$(DEMO_KVER)
+	@$(MAKE) -C selftests/bench O=$(O)
+	@selftests/bench/run $(DEMO_KVER)
+
+# Not yet: make debug-kernel (a kernel with KASAN, lockdep and kmemleak to
+# run the tests under), make torture (hours of random operations).
+
+# --- the rest
+
+PREFIX ?= /usr/local
+.PHONY: install
+install: all
+	@release=$$(basename $$($(vm)/build-module "$(kdir)")) && \
+	install -D -m 644 $(O)/$$release/vmfork.ko \
+		$(DESTDIR)/lib/modules/$$release/extra/vmfork.ko && \
+	{ [ -n "$(DESTDIR)" ] || depmod $$release; }
+	@for tool in $(TOOLS); do \
+		$(MAKE) -C $$tool O=$(O) PREFIX=$(PREFIX) \
+			DESTDIR=$(DESTDIR) install || exit 1; \
+	done
+	install -D -m 644 uapi/linux/vmfork.h \
+		$(DESTDIR)$(PREFIX)/include/linux/vmfork.h
+
+.PHONY: clean
+clean:
+	@[ ! -d $(O) ] || find $(O) -mindepth 1 -maxdepth 1 ! -name cache \
+		-exec rm -rf {} +
+
+.PHONY: distclean
+distclean:
+	rm -rf $(O)

@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Does the log check see what it must, and nothing else?
+
+here=$(cd "$(dirname "$0")" && pwd)
+number=0
+status=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Lines of a sound boot: none may be flagged.
+sound='[    0.000000] Linux version 6.12.117+deb12-amd64 (gcc-12 (Debian 12.2.0))
+[    0.000000] Kernel command line: console=ttyS0 panic=-1 oops=panic
+[    0.011000] rcu: RCU calculated value of scheduler-enlistment delay is 25
+[    0.100000] Spectre V2 : Kernel not compiled with retpoline; no mitigation
+[    0.230000] clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2
+[    2.100000] SVM: kvm: Nested Virtualization enabled
+[    2.200000] vmfork: loading out-of-tree module taints kernel.
+[    2.200001] vmfork: module verification failed: signature and/or required key missing - tainting kernel
+[    3.000000] Adding 2097148k swap on /dev/vda.  Priority:-2
+[    4.000000] x86/mm: Checked W+X mappings: passed, no W+X pages found.'
+
+# Each of these must be flagged, alone among sound lines.
+planted=(
+	'WARNING: CPU: 0 PID: 77 at mm/rmap.c:1372 folio_add_anon_rmap_ptes+0x1/0x2'
+	'WARNING: mm/rmap.c:1372 at folio_add_anon_rmap_ptes+0x1/0x2, CPU#0: a/77'
+	'------------[ cut here ]------------'
+	'kernel BUG at mm/swap.c:101!'
+	'BUG: unable to handle page fault for address: ffff88810badc0de'
+	'BUG: Bad rss-counter state mm:00000000a1 type:MM_ANONPAGES val:-1'
+	'BUG: Bad page state in process a  pfn:12345'
+	'BUG: Bad page map in process a  pte:8000000 pmd:1234'
+	'BUG: non-zero pgtables_bytes on freeing mm: 4096'
+	'BUG: sleeping function called from invalid context at mm/slab.h:1'
+	'BUG: scheduling while atomic: a/77/0x00000002'
+	'BUG: KASAN: slab-use-after-free in vmfork_fault+0x1/0x2 [vmfork]'
+	'BUG: KFENCE: use-after-free read in vmfork_fault+0x1/0x2'
+	'BUG: memory leak'
+	'BUG vmfork_node (Tainted: G   OE): Objects remaining in vmfork_node on __kmem_cache_shutdown()'
+	'kmem_cache_destroy vmfork_node: Slab cache still has objects when called from vmfork_exit'
+	'Oops: 0000 [#1] PREEMPT SMP NOPTI'
+	'Oops: general protection fault, probably for non-canonical address'
+	'Kernel panic - not syncing: Fatal exception'
+	'INFO: task a:77 blocked for more than 60 seconds.'
+	'watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [a:77]'
+	'rcu: INFO: rcu_preempt self-detected stall on CPU'
+	'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:'
+	'WARNING: possible circular locking dependency detected'
+	'WARNING: possible recursive locking detected'
+	'WARNING: inconsistent lock state'
+	'WARNING: suspicious RCU usage'
+	'UBSAN: shift-out-of-bounds in kmod/tree.c:12:3'
+	'unreferenced object 0xffff888100000000 (size 64):'
+	'kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)'
+	'refcount_t: underflow; use-after-free.'
+	'list_del corruption. prev->next should be ffff, but was 0'
+	'Call Trace:'
+	'a[77]: segfault at 0 ip 0000000000401136 sp 00007ffd error 4 in a[401000+1000]'
+	'traps: a[77] general protection fault ip:401136 sp:7ffd error:0 in a'
+	'swap_info_get: Bad swap file entry 3ffffffffffff'
+	'VFS: Busy inodes after unmount of vmfork. Self-destruct in 5 seconds.'
+)
+
+report()
+{
+	number=$((number + 1))
+	echo "$1 $number $2"
+	[ "$1" = ok ] || status=1
+}
+
+echo "TAP version 13"
+echo "1..$((${#planted[@]} + 3))"
+
+printf '%s\n' "$sound" >"$log"
+"$here/logcheck" "$log" >/dev/null && result=ok || result='not ok'
+report "$result" "a sound log passes"
+
+for line in "${planted[@]}"; do
+	printf '%s\n[    5.000000] %s\n%s\n' "$sound" "$line" "$sound" >"$log"
+	"$here/logcheck" "$log" >"$log.out"
+	if [ $? = 1 ] && grep -qF -- "$line" "$log.out"; then
+		result=ok
+	else
+		result='not ok'
+	fi
+	rm -f "$log.out"
+	report "$result" "flagged: ${line//#/}"
+done
+
+printf 'WARNING: CPU: 0 PID: 1 at a.c:1 \0\200\n' >"$log"
+"$here/logcheck" "$log" >/dev/null; [ $? = 1 ] && result=ok || result='not ok'
+report "$result" "flagged though the log has bytes that are no text"
+
+"$here/logcheck" "$log.none" 2>/dev/null; [ $? = 2 ] && result=ok || result='not ok'
+report "$result" "a log that is not there does not pass"
+
+exit $status
