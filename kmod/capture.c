@@ -212,7 +212,6 @@ static int capture_region(struct vmfork_job *job,
 static int run_job(struct vmfork_job *job)
 {
 	struct mutex *lock = &mm_locks[hash_ptr(job->mm, LOCK_BITS)];
-	struct vmfork_snapshot *snap = vmfork_file_snapshot(job->file);
 	u64 begin = ktime_get_ns();
 	u32 i;
 	int err;
@@ -230,7 +229,7 @@ static int run_job(struct vmfork_job *job)
 		err = capture_region(job, &job->regions[i]);
 	}
 	/* Failed or not: what is mapped of it already will stay. */
-	vmfork_snapshot_finish(snap);
+	vmfork_snapshot_finish(job->file);
 	mutex_unlock(lock);
 	return err;
 }
@@ -281,7 +280,7 @@ static struct mm_struct *remote_mm(int pidfd)
 	put_task_struct(task);
 	if (!mm)
 		return ERR_PTR(-ESRCH);
-	if (!ns_capable(mm->user_ns, CAP_SYS_PTRACE)) {
+	if (mm != current->mm && !ns_capable(mm->user_ns, CAP_SYS_PTRACE)) {
 		mmput(mm);
 		return ERR_PTR(-EPERM);
 	}
@@ -313,12 +312,16 @@ static void count_results(struct vmfork_job *job)
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(job->file);
 	struct vmfork_capture *arg = &job->arg;
 	u64 pages = vmfork_tree_pages(&snap->tree);
+	u32 i;
 
+	arg->pages_hole = 0;
+	for (i = 0; i < arg->nr_regions; i++)
+		arg->pages_hole += job->regions[i].len >> PAGE_SHIFT;
+	arg->pages_hole -= pages;
 	arg->id = snap->id;
 	arg->pages_shared = pages - arg->pages_stolen - arg->pages_copied;
 	arg->pages_huge = vmfork_tree_huge_folios(&snap->tree) *
 			  HPAGE_PMD_NR;
-	arg->pages_hole = (snap->size >> PAGE_SHIFT) - pages;
 }
 
 /* Everything but the file descriptor. */

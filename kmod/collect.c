@@ -59,13 +59,18 @@ static void note_pinned(struct vmfork_piece *piece, unsigned long addr,
 	piece->pinned += nr;
 }
 
+/* Mapped once, held by us, and by nobody else. */
+static bool is_plain(const struct folio *folio)
+{
+	return folio_ref_count(folio) == 2 && can_steal(folio);
+}
+
 /*
- * A page that is not simply mapped once and held by nobody else.  It may be
- * in an LRU batch, in the swap cache, shared by fork(2), merged, or in use by
- * somebody's get_user_pages().
+ * A small page that is not plain.  It may be in the swap cache, shared by
+ * fork(2), merged, or in use by somebody's get_user_pages().
  */
 static void suspect_page(struct vmfork_piece *piece, struct page *page,
-			 unsigned long addr, pte_t ent)
+			 unsigned long addr)
 {
 	struct folio *folio = page_folio(page);
 
@@ -74,12 +79,9 @@ static void suspect_page(struct vmfork_piece *piece, struct page *page,
 			note_pinned(piece, addr, 1);
 			return;
 		}
-		if (folio_test_lru(folio) && !folio_test_swapcache(folio) &&
-		    pte_write(ent))
+		if (!folio_test_swapcache(folio))
 			piece->busy++;
 	}
-	if (!folio_test_lru(folio))
-		piece->unsettled = true;
 	piece->suspects++;
 }
 
@@ -139,7 +141,8 @@ static struct vmfork_large *large_last(struct vmfork_piece *piece)
 
 /* Under the page table lock; large_reserve() has made room. */
 static void note_large(struct vmfork_piece *piece, struct page *page,
-		       unsigned long addr, unsigned int refs, unsigned int nr)
+		       unsigned long addr, unsigned int refs, unsigned int nr,
+		       bool exclusive)
 {
 	struct vmfork_large *last = large_last(piece);
 	struct folio *folio = page_folio(page);
@@ -150,6 +153,7 @@ static void note_large(struct vmfork_piece *piece, struct page *page,
 		last = &chunk->larges[chunk->nr++];
 		last->folio = folio;
 		last->addr = addr;
+		last->exclusive = exclusive;
 		last->index = index_of(piece, addr) -
 			      folio_page_idx(folio, page);
 	}
@@ -158,7 +162,7 @@ static void note_large(struct vmfork_piece *piece, struct page *page,
 	last->nr += nr;
 }
 
-/* After the walk: which large folios look as if they had to be copied. */
+/* Which large folios look as if they had to be copied. */
 static void suspect_larges(struct vmfork_piece *piece)
 {
 	struct vmfork_large_chunk *chunk;
@@ -176,9 +180,36 @@ static void suspect_larges(struct vmfork_piece *piece)
 			    !can_steal(l->folio) ||
 			    l->nr * 2 < folio_nr_pages(l->folio))
 				piece->suspects += l->nr;
-			if (!folio_test_lru(l->folio))
-				piece->unsettled = true;
 		}
+	}
+}
+
+/* Which small pages do. */
+static void suspect_smalls(struct vmfork_piece *piece)
+{
+	u64 index = piece->index, end = index + (piece->len >> PAGE_SHIFT);
+	struct vmfork_node *leaf = NULL;
+	unsigned long *slot, val;
+	struct page *page;
+
+	for (; index < end; index++) {
+		if (index == piece->index || !(index & VMFORK_NODE_MASK)) {
+			slot = vmfork_tree_fresh_slot(&piece->snap->tree,
+						      index);
+			leaf = slot && *slot & VMFORK_SLOT_NODE ?
+			       vmfork_slot_node(*slot) : NULL;
+			cond_resched();
+		}
+		if (!leaf) {
+			index |= VMFORK_NODE_MASK;
+			continue;
+		}
+		val = leaf->slots[index & VMFORK_NODE_MASK];
+		page = vmfork_slot_page(val);
+		if (val & VMFORK_SLOT_FRESH && !PageCompound(page) &&
+		    !is_plain(page_folio(page)))
+			suspect_page(piece, page, piece->addr +
+				     ((index - piece->index) << PAGE_SHIFT));
 	}
 }
 
@@ -215,9 +246,10 @@ static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
 	folio_get(folio);
 	collect_page(leaf, index_of(piece, addr), page);
 	if (folio_test_large(folio))
-		note_large(piece, page, addr, 1, 1);
-	else if (unlikely(folio_ref_count(folio) != 2 || !can_steal(folio)))
-		suspect_page(piece, page, addr, ent);
+		note_large(piece, page, addr, 1, 1,
+			   PageAnonExclusive(page));
+	else if (unlikely(!is_plain(folio)))
+		piece->unsettled = true;
 }
 
 /* Is there anything in this table that the tree does not have? */
@@ -327,6 +359,7 @@ static int collect_huge(void *priv, struct mm_struct *mm, pmd_t *pmd,
 	bool whole = nr == HPAGE_PMD_NR && !(index & VMFORK_NODE_MASK);
 	struct page *page;
 	spinlock_t *ptl;
+	bool exclusive;
 	pmd_t val;
 	int err = check_cancel(piece);
 
@@ -348,9 +381,10 @@ static int collect_huge(void *priv, struct mm_struct *mm, pmd_t *pmd,
 		spin_unlock(ptl);
 		return 0;
 	}
+	exclusive = PageAnonExclusive(page);
 	page += (addr & ~HPAGE_PMD_MASK) >> PAGE_SHIFT;
 	folio_ref_add(page_folio(page), whole ? 1 : nr);
-	note_large(piece, page, addr, whole ? 1 : nr, nr);
+	note_large(piece, page, addr, whole ? 1 : nr, nr, exclusive);
 	spin_unlock(ptl);
 
 	if (!whole)
@@ -389,13 +423,21 @@ static int alloc_spare(struct vmfork_piece *piece)
 }
 
 /*
- * What the walk has found may be only for a moment: an O_DIRECT read under
- * way, a page that is being looked at by reclaim or compaction.  Give it time
- * before it is refused, or copied under somebody's hands.
+ * Which pages will have to be copied, and is anybody writing to them behind
+ * the page tables?
+ *
+ * With the VMA locked for writing nothing is faulted in any more, so a page
+ * that was in some CPU's LRU batch is not after these were emptied.  What else
+ * holds a reference may be an O_DIRECT read under way, or reclaim looking at
+ * the page.  Give it time before it is refused, or copied under its hands.
  */
 static int settle(struct vmfork_piece *piece)
 {
 	suspect_larges(piece);
+	if (piece->unsettled) {
+		vmfork_lru_drain();
+		suspect_smalls(piece);
+	}
 	if ((piece->pinned || piece->busy) && piece->patience) {
 		piece->patience--;
 		return vmfork_piece_refuse(piece, VMFORK_RACE,
@@ -406,8 +448,6 @@ static int settle(struct vmfork_piece *piece)
 		return vmfork_piece_refuse(piece, VMFORK_PINNED,
 					   piece->why->addr);
 	}
-	if (piece->unsettled)
-		vmfork_lru_drain();
 	return alloc_spare(piece);
 }
 

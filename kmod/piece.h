@@ -24,6 +24,7 @@ struct vmfork_snapshot;
  * @refs: our references
  * @maps: the mappings of it that the walk has seen, each one reference
  * @nr: pages of it that were collected
+ * @exclusive: only this process had it when it was collected
  * @copied: why it could not be stolen; NULL if it was.  One of the counters
  *	of struct vmfork_capture
  */
@@ -34,6 +35,7 @@ struct vmfork_large {
 	unsigned int refs;
 	unsigned int maps;
 	unsigned int nr;
+	bool exclusive;
 	u64 *copied;
 };
 
@@ -62,7 +64,7 @@ struct vmfork_large_chunk {
  * @suspects: pages that look as if they had to be copied
  * @pinned: pages that are pinned for DMA
  * @busy: exclusive pages that somebody holds a reference on
- * @unsettled: some page is in a per-CPU LRU batch
+ * @unsettled: some small page is not simply mapped once and held by us
  * @patience: how often @busy and @pinned may still ask for a retry
  * @wait: a snapshot that has to be finished first; a file reference
  * @seq_held: mm->write_protect_seq is held

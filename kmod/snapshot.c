@@ -277,11 +277,15 @@ struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file)
 
 /**
  * vmfork_snapshot_finish() - make a snapshot what it will always be
- * @snap: has all its pages
+ * @file: of a snapshot that has all its pages
  */
-void vmfork_snapshot_finish(struct vmfork_snapshot *snap)
+void vmfork_snapshot_finish(struct file *file)
 {
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+
 	vmfork_tree_seal(&snap->tree);
+	file_inode(file)->i_blocks = vmfork_tree_pages(&snap->tree) <<
+				     (PAGE_SHIFT - 9);
 	/* Pairs with vmfork_snapshot_ready(). */
 	smp_store_release(&snap->ready, true);
 	wake_up_all(&snap->waiting);

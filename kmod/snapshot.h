@@ -44,7 +44,7 @@ struct vmfork_snapshot {
 
 struct file *vmfork_snapshot_create(u64 size);
 void vmfork_snapshot_free(struct vmfork_snapshot *snap);
-void vmfork_snapshot_finish(struct vmfork_snapshot *snap);
+void vmfork_snapshot_finish(struct file *file);
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
 bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);
 struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,

@@ -81,8 +81,7 @@ static u64 *take_large(struct vmfork_piece *piece, struct vmfork_large *l)
 	if (l->nr * 2 < folio_nr_pages(l->folio))
 		return &piece->counts->copied_partial;
 	why = take(piece, l->folio, l->refs, l->index);
-	if (why == &piece->counts->copied_shared &&
-	    l->nr < folio_nr_pages(l->folio))
+	if (why == &piece->counts->copied_shared && l->exclusive)
 		return &piece->counts->copied_partial;
 	return why;
 }

@@ -131,7 +131,8 @@ enum vmfork_refusal {
  * @pages_shared: out: pages taken over from an older snapshot that the range
  *	was a mapping of
  * @pages_huge: out: of all pages of the snapshot, those in 2 MiB pages
- * @pages_hole: out: pages that were never touched; they cost nothing
+ * @pages_hole: out: pages of the regions that were never touched; they cost
+ *	nothing
  * @pages_pinned: out: with EBUSY, how many pages are pinned
  * @ns_prepare: out: swap-in and checks, the process runs meanwhile
  * @ns_collect: out: walking the page tables, the mmap lock held for writing
