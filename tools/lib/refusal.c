@@ -27,7 +27,7 @@ static const struct refusal refusals[] = {
 	[VMFORK_HUGETLB] = { "hugetlb",
 		"Use transparent huge pages (madvise MADV_HUGEPAGE) in place of hugetlbfs." },
 	[VMFORK_SPECIAL] = { "special",
-		"Leave out device memory and the kernel's own mappings (vdso): they can not be captured." },
+		"Leave out device memory, the kernel's own mappings (vdso) and MADV_WIPEONFORK memory: they can not be captured." },
 	[VMFORK_UFFD] = { "uffd",
 		"Unregister the range from userfaultfd, then capture again." },
 	[VMFORK_LOCKED] = { "locked",

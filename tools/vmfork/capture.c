@@ -170,6 +170,9 @@ static int fail_capture(const struct request *req, int error,
 		return failure(FAILED, error,
 			       "Process %d has exited: give one that runs.",
 			       req->pid);
+	case EINVAL:
+		return failure(FAILED, error,
+			       "The kernel can not make such a snapshot: make --size a multiple of 4096, and at most 128T.");
 	case ENOTTY:
 	case E2BIG:
 		return failure(FAILED, error,

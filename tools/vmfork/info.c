@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -68,6 +69,7 @@ static void report_parameters(void)
 
 static int info_module(void)
 {
+	char users[32];
 	int dev;
 
 	if (access(MODULE, F_OK))
@@ -78,7 +80,8 @@ static int info_module(void)
 	out_bool("loaded", true);
 	report_attribute("version");
 	report_attribute("srcversion");
-	report_attribute("refcnt");
+	if (read_attribute("refcnt", users, sizeof(users)))
+		out_number("users", strtoull(users, NULL, 10));
 	out_string("device", VMFORK_DEVICE);
 	out_bool("usable", dev >= 0);
 	report_parameters();
