@@ -1,0 +1,507 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The vmfork command: what it writes is what the process had, each mistake has
+# its exit status and one sentence, and nothing is left behind.
+#
+# Runs with busybox alone.  vmfork comes from PATH or the build directory.
+
+here=$(cd "$(dirname "$0")" && pwd)
+VMFORK=${VMFORK:-$(command -v vmfork || echo "$here/../bin/vmfork")}
+helper=$here/helpers/cli_target
+MIB=1048576
+
+if [ ! -e /dev/vmfork ]; then
+	echo "TAP version 13"
+	echo "1..0 # SKIP the vmfork module is not loaded"
+	exit 4
+fi
+
+work=$(mktemp -d) || exit 1
+out=$work/out
+mkdir "$out"
+mkfifo "$work/in" "$work/answer"
+target=
+holder=
+
+cleanup()
+{
+	[ -z "$holder" ] || kill "$holder" 2>/dev/null
+	stop_target
+	umount "$work/small" 2>/dev/null
+	rm -rf "$work"
+}
+
+# --- the process that is captured -------------------------------------------
+
+# start_target KIND BYTES: sets target, addr and len
+start_target()
+{
+	"$helper" "$1" "$2" <"$work/in" >"$work/answer" &
+	target=$!
+	exec 7>"$work/in" 8<"$work/answer"
+	read -r addr len <&8
+}
+
+stop_target()
+{
+	[ -n "$target" ] || return 0
+	exec 7>&- 8<&-
+	wait "$target"
+	target=
+}
+
+# tell WORD ANSWER: whether the target answers so
+tell()
+{
+	local answer
+
+	echo "$1" >&7
+	read -r answer <&8
+	[ "$answer" = "$2" ]
+}
+
+# memory FILE: the target's memory as the kernel shows it, through no code of
+# ours
+memory()
+{
+	dd if="/proc/$target/mem" of="$1" bs=4096 skip=$((addr / 4096)) \
+		count=$((len / 4096)) 2>/dev/null
+}
+
+# --- results ----------------------------------------------------------------
+
+planned=15
+count=0
+failed=0
+
+note() { echo "# $*"; }
+
+# check NAME COMMAND...: one test result
+check()
+{
+	local name=$1
+
+	shift
+	count=$((count + 1))
+	if "$@"; then
+		echo "ok $count $name"
+	else
+		echo "not ok $count $name"
+		failed=1
+		[ ! -s "$work/stderr" ] || sed 's/^/# stderr: /' "$work/stderr"
+	fi
+	rm -rf "$out"
+	mkdir "$out"
+}
+
+# vmfork_does STATUS ARGUMENTS...: run it, with its output in $work
+vmfork_does()
+{
+	local want=$1 status
+
+	shift
+	"$VMFORK" "$@" >"$work/stdout" 2>"$work/stderr"
+	status=$?
+	[ $status = "$want" ] && return 0
+	note "vmfork $*: exit status $status, not $want"
+	return 1
+}
+
+# fails STATUS PATTERN ARGUMENTS...: with that status and one sentence that
+# matches, nothing else printed, nothing in the directory for output
+fails()
+{
+	local want=$1 pattern=$2
+
+	shift 2
+	vmfork_does "$want" "$@" || return
+	if [ -s "$work/stdout" ] || [ "$(wc -l <"$work/stderr")" != 1 ] ||
+	   ! grep -q "^vmfork: .*\.\$" "$work/stderr" ||
+	   ! grep -qe "$pattern" "$work/stderr"; then
+		note "vmfork $*: not one sentence with '$pattern'"
+		return 1
+	fi
+	is_empty "$out"
+}
+
+is_empty()
+{
+	[ -z "$(ls -A "$1")" ] && return 0
+	note "left behind: $(ls -A "$1")"
+	return 1
+}
+
+# json FILE: a line "path value" for each value of a JSON document; fails if
+# it is none
+json()
+{
+	awk '
+	function fail(what) { bad = 1; print "# no JSON: " what; exit 1 }
+	function skip() { sub(/^[ \t\n]+/, "", rest) }
+	function take(c) {
+		skip()
+		if (substr(rest, 1, 1) != c)
+			fail("no " c " before " substr(rest, 1, 20))
+		rest = substr(rest, 2)
+	}
+	function next_is(c) { skip(); return substr(rest, 1, 1) == c }
+	function string(   s) {
+		skip()
+		if (!match(rest, /^"([^"\\]|\\.)*"/))
+			fail("no string at " substr(rest, 1, 20))
+		s = substr(rest, 2, RLENGTH - 2)
+		rest = substr(rest, RLENGTH + 1)
+		return s
+	}
+	function value(path,   n, key) {
+		skip()
+		if (next_is("{")) {
+			take("{")
+			while (!next_is("}")) {
+				if (n++)
+					take(",")
+				key = string()
+				take(":")
+				value(path "." key)
+			}
+			take("}")
+		} else if (next_is("[")) {
+			take("[")
+			while (!next_is("]")) {
+				if (n)
+					take(",")
+				value(path "." n++ + 0)
+			}
+			take("]")
+		} else if (next_is("\"")) {
+			print path, string()
+		} else if (match(rest, /^(-?[0-9]+(\.[0-9]+)?|true|false|null)/)) {
+			print path, substr(rest, 1, RLENGTH)
+			rest = substr(rest, RLENGTH + 1)
+		} else {
+			fail("at " substr(rest, 1, 20))
+		}
+	}
+	{ rest = rest $0 "\n" }
+	END {
+		if (bad)
+			exit 1
+		value("")
+		skip()
+		if (rest != "")
+			fail("something follows: " rest)
+	}' "$1"
+}
+
+# says PATH VALUE: whether the JSON in $work/json has it
+says()
+{
+	grep -qx -e "$1 $2" "$work/json" && return 0
+	note "'$1 $2' is not in: $(tr '\n' ';' <"$work/json")"
+	return 1
+}
+
+# got PATH: print it
+got() { sed -n "s/^$1 //p" "$work/json"; }
+
+# --- the tests --------------------------------------------------------------
+
+module_info()
+{
+	vmfork_does 0 info &&
+		grep -q '^ *loaded *yes$' "$work/stdout" &&
+		vmfork_does 0 --json info &&
+		json "$work/stdout" >"$work/json" &&
+		says .module.loaded true && says .module.usable true &&
+		says .module.device /dev/vmfork
+}
+
+help_and_version()
+{
+	local command
+
+	vmfork_does 0 --version && grep -q '^vmfork [0-9]' "$work/stdout" &&
+		vmfork_does 0 help || return
+	for command in capture info help; do
+		grep -q "^  $command " "$work/stdout" &&
+			"$VMFORK" help $command | grep -q "^Usage: vmfork $command" &&
+			"$VMFORK" $command --help | grep -q "^Usage: vmfork $command" ||
+			return
+	done
+	vmfork_does 0 -j help && json "$work/stdout" >"$work/json" &&
+		says .commands.0.name capture
+}
+
+# The file holds what the process held; the process has lost nothing.
+content()
+{
+	memory "$work/before"
+	vmfork_does 0 capture -p "$target" --range "$addr:$len" -o "$out/f" &&
+		grep -q '^snapshot ' "$work/stdout" && [ ! -s "$work/stderr" ] &&
+		cmp "$work/before" "$out/f" && tell check right &&
+		[ "$(ls -A "$out")" = f ] || return
+	memory "$work/after"
+	cmp "$work/before" "$work/after"
+}
+
+# A capture of what was captured before, after other writes.
+content_again()
+{
+	tell change changed && content
+}
+
+# Of three pages one was never touched: neither the file nor the count has it.
+sparse()
+{
+	local pages=$((len / 4096)) touched
+
+	touched=$((pages - pages / 3))
+	vmfork_does 0 -j capture -p "$target" --range "$addr:$len" -o "$out/f" &&
+		json "$work/stdout" >"$work/json" || return
+	says .written $((touched * 4096)) &&
+		says .pages.hole $((pages - touched)) &&
+		[ "$(stat -c %s "$out/f")" = $((len)) ] &&
+		[ $(($(stat -c %b "$out/f") * 512)) -le $((touched * 4096 + 65536)) ]
+}
+
+json_record()
+{
+	local total name
+
+	vmfork_does 0 -j capture -p "$target" --range "$addr:$len@1M" \
+		--size 16M -o "$out/f" && [ "$(wc -l <"$work/stdout")" = 1 ] &&
+		json "$work/stdout" >"$work/json" || return
+	says .pid "$target" && says .size 16777216 && says .file "$out/f" &&
+		says .region.0.address "$addr" && says .region.0.length $((len)) &&
+		says .region.0.offset 0x100000 && says .pages.copied 0 || return
+	total=0
+	for name in stolen shared copied hole; do
+		total=$((total + $(got .pages.$name)))
+	done
+	[ $((total * 4096)) = $((len)) ] ||
+		{ note "pages do not add up: $total"; return 1; }
+	# The snapshot is larger than its region; the rest is a hole as well.
+	[ "$(stat -c %s "$out/f")" = 16777216 ] || return
+	for name in prepare collect unmap steal; do
+		[ -n "$(got .ns.$name)" ] || return
+	done
+}
+
+# Several ranges lie where they say, or else behind the one before.
+ranges()
+{
+	local half=$((len / 2)) page
+
+	vmfork_does 0 capture -p "$target" -o "$out/f" \
+		--range $((addr + half)):$half --range "$addr:64K" \
+		--range $((addr + 65536)):$((half - 65536))@32M || return
+	memory "$work/before"
+	[ "$(stat -c %s "$out/f")" = $((32 * MIB + half - 65536)) ] || return
+	page=$((half / 4096))
+	part "$work/before" $page $page >"$work/want"
+	part "$out/f" 0 $page | cmp - "$work/want" || return
+	part "$work/before" 0 16 >"$work/want"
+	part "$out/f" $page 16 | cmp - "$work/want" || return
+	part "$work/before" 16 $((page - 16)) >"$work/want"
+	part "$out/f" 8192 $((page - 16)) | cmp - "$work/want"
+}
+
+part() { dd if="$1" bs=4096 skip="$2" count="$3" 2>/dev/null; }
+
+# The snapshot stays as it was and can be mapped, until the signal.
+hold()
+{
+	local path status tries=0
+
+	memory "$work/before"
+	"$VMFORK" -j capture -p "$target" --range "$addr:$len" --hold \
+		>"$work/held" 2>"$work/stderr" &
+	holder=$!
+	while [ ! -s "$work/held" ] && [ $tries -lt 300 ]; do
+		sleep 0.1
+		tries=$((tries + 1))
+	done
+	json "$work/held" >"$work/json" || return
+	path=$(got .path)
+	tell change changed && cmp "$path" "$work/before" || return
+	memory "$work/after"
+	cmp -s "$work/before" "$work/after" && { note "no change"; return 1; }
+
+	says .size $((len)) && info_of "$path" && info_of -p "$holder" \
+		--fd "${path##*/}" || return
+	kill -TERM "$holder"
+	wait "$holder"
+	status=$?
+	holder=
+	[ $status = 0 ] && [ ! -e "$path" ]
+}
+
+info_of()
+{
+	local id
+
+	id=$("$VMFORK" -j info "$@" | sed -n 's/^{"snapshot":\([0-9]*\),.*/\1/p')
+	[ -n "$id" ] && [ "$id" = "$(got .snapshot)" ] || return
+	vmfork_does 0 info "$@" && grep -q "^snapshot *$id\$" "$work/stdout"
+}
+
+existing_file()
+{
+	echo precious >"$work/file"
+	mkdir "$work/dir"
+	fails 1 "--force" capture -p "$target" --range "$addr:$len" \
+		-o "$work/file" && [ "$(cat "$work/file")" = precious ] &&
+		fails 1 "not a regular file" capture -p "$target" --force \
+			--range "$addr:$len" -o "$work/dir" &&
+		fails 1 "can not be written" capture -p "$target" \
+			--range "$addr:$len" -o "$out/no/such" || return
+	memory "$work/before"
+	vmfork_does 0 capture -p "$target" --range "$addr:$len" --force \
+		-o "$work/file" && cmp "$work/before" "$work/file" &&
+		[ "$(stat -c %a "$work/file")" = 600 ]
+}
+
+# A full disk and a limit: said, and no piece of a file stays.
+no_space()
+{
+	mkdir "$work/small"
+	mount -t tmpfs -o size=1m none "$work/small" || return
+	fails 1 "No space" capture -p "$target" --range "$addr:$len" \
+		-o "$work/small/f" && is_empty "$work/small" || return
+	(ulimit -f 1024 && fails 1 "too large" capture -p "$target" \
+		--range "$addr:$len" -o "$out/f") && tell check right
+}
+
+# One signal that comes too late proves nothing: try again.
+interrupted()
+{
+	local try pid status
+
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		"$VMFORK" capture -p "$target" --range "$addr:$len" \
+			-o "$out/f" >/dev/null 2>"$work/stderr" &
+		pid=$!
+		while [ -z "$(ls -A "$out")" ] && kill -0 $pid; do :; done
+		kill -TERM $pid
+		wait $pid 2>/dev/null
+		status=$?
+		[ $status = 0 ] || break
+		rm -f "$out/f"
+	done
+	[ $status = 143 ] || { note "exit status $status"; return 1; }
+	is_empty "$out" && tell check right
+}
+
+bad_usage()
+{
+	local range
+
+	fails 2 "No command" &&
+		fails 2 "no command 'fork'" fork &&
+		fails 2 "'--frob' is wrong" --frob info &&
+		fails 2 "'--frob' is wrong" info --frob &&
+		fails 2 "needs an argument" capture -p &&
+		fails 2 "No process" capture --range 0x1000:4K -o "$out/f" &&
+		fails 2 "No memory" capture -p "$target" -o "$out/f" &&
+		fails 2 "add -o" capture -p "$target" --range 0x1000:4K &&
+		fails 2 "no process id" capture -p 0 &&
+		fails 2 "no process id" capture -p 1x &&
+		fails 2 "no size" capture --size 1X &&
+		fails 2 "not expected" capture -p 1 --range 1:1 -o x y &&
+		fails 2 "one snapshot" info a b &&
+		fails 2 "give both" info -p 1 &&
+		fails 2 "give both" info --fd 1 &&
+		fails 2 "either" info -p 1 --fd 1 path || return
+	for range in "" 1 1: :1 1:2:3 1:2@ 1:2@3@4 0x:1 1:1KB 1:-1 -1:1 " 1:1" \
+			7f00:1 1:0x10000000000000000 1:17179869184G; do
+		fails 2 "is no range" capture -p "$target" --range="$range" \
+			-o "$out/f" || return
+	done
+	vmfork_does 2 -j capture -p 1 --range x -o "$out/f" &&
+		json "$work/stdout" >"$work/json" && says .error.status 2 &&
+		[ ! -s "$work/stderr" ]
+}
+
+# try_kind STATUS WORD KIND: a target of its own, of that kind
+try_kind()
+{
+	local status=$1 word=$2
+
+	stop_target
+	start_target "$3" $MIB
+	fails "$status" "$word" capture -p "$target" --range "$addr:$len" \
+		-o "$out/f" && tell check right
+}
+
+refused()
+{
+	try_kind 4 "(unmapped)" unmapped && try_kind 4 "(shared)" shared &&
+		try_kind 4 "(file)" file && try_kind 4 "(stack)" stack &&
+		try_kind 4 "(locked)" locked && try_kind 4 "(uffd)" uffd || return
+	vmfork_does 4 -j capture -p "$target" --range "$addr:$len" \
+		-o "$out/f" && json "$work/stdout" >"$work/json" &&
+		says .error.refusal uffd && says .error.errno EADDRINUSE &&
+		says .error.region 0 && says .error.address "$addr" &&
+		[ ! -s "$work/stderr" ] || return
+
+	stop_target
+	start_target anon $MIB
+	fails 4 "(unaligned)" capture -p "$target" \
+		--range $((addr + 1)):4K -o "$out/f" &&
+		fails 4 "(unaligned)" capture -p "$target" \
+			--range "$addr:0" -o "$out/f" &&
+		fails 4 "Range 1 .*(overlap)" capture -p "$target" \
+			--range "$addr:8K" --range "$addr:4K" -o "$out/f" &&
+		fails 4 "(overflow)" capture -p "$target" \
+			--range 0xfffffffffffff000:4K -o "$out/f" &&
+		fails 4 "(overflow)" capture -p "$target" --size 4K \
+			--range "$addr:8K" -o "$out/f" &&
+		fails 1 "multiple of 4096" capture -p "$target" --size 9000 \
+			--range "$addr:8K" -o "$out/f" && tell check right
+}
+
+# Who may not, what is not there, what is no snapshot.
+wrong_object()
+{
+	fails 1 "no process 99999999" capture -p 99999999 --range 0:4K \
+		-o "$out/f" &&
+		fails 1 "no vmfork snapshot" info "$work/before" &&
+		fails 1 "no vmfork snapshot" info /dev/null &&
+		fails 1 "no vmfork snapshot" info "$work/in" &&
+		fails 1 "No such file" info "$work/nothing" &&
+		fails 1 "no vmfork snapshot" info -p $target --fd 0 &&
+		fails 1 "Bad file descriptor" info -p $target --fd 77 || return
+	chmod 755 "$work"
+	chmod 777 "$out"
+	"$helper" as-nobody "$VMFORK" capture -p $target --range "$addr:$len" \
+		-o "$out/f" 2>"$work/stderr"
+	[ $? = 3 ] && grep -q "may not be opened" "$work/stderr" &&
+		is_empty "$out"
+}
+
+trap cleanup EXIT
+echo "TAP version 13"
+echo "1..$planned"
+
+check module_info module_info
+check help_and_version help_and_version
+start_target anon $((8 * MIB))
+check content content
+check content_again content_again
+check sparse sparse
+check json_record json_record
+check ranges ranges
+check hold hold
+check existing_file existing_file
+check no_space no_space
+check bad_usage bad_usage
+check wrong_object wrong_object
+check refused refused
+stop_target
+start_target anon $((96 * MIB))
+check interrupted interrupted
+check large_content content
+stop_target
+
+exit $failed

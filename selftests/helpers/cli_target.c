@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The process that cli.sh captures: it holds memory of one kind, prints where
+ * and does what it is told on standard input.
+ *
+ *   cli_target KIND BYTES
+ *
+ * prints "ADDRESS BYTES", then answers each line:
+ *
+ *   check	"right" if its memory is as it wrote it, else "wrong"
+ *   change	writes other values, "changed"
+ *
+ * and ends with its input.  Every third page is never touched.
+ *
+ *   cli_target as-nobody COMMAND [ARGUMENTS]
+ *
+ * runs a command without any right: busybox has nothing that could.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/userfaultfd.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE	4096UL
+#define WORDS	(PAGE / sizeof(uint64_t))
+
+struct memory {
+	char *addr;
+	size_t len;
+	uint64_t round;
+};
+
+static void die(const char *what)
+{
+	fprintf(stderr, "cli_target: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static bool is_hole(size_t page)
+{
+	return page % 3 == 2;
+}
+
+static uint64_t word_at(const struct memory *m, size_t page, size_t word)
+{
+	return is_hole(page) ? 0 : (m->round << 48) + page * WORDS + word + 1;
+}
+
+static void write_all(struct memory *m)
+{
+	size_t page, word;
+
+	m->round++;
+	for (page = 0; page < m->len / PAGE; page++) {
+		uint64_t *p = (uint64_t *)(m->addr + page * PAGE);
+
+		if (is_hole(page))
+			continue;
+		for (word = 0; word < WORDS; word++)
+			p[word] = word_at(m, page, word);
+	}
+}
+
+static bool is_right(const struct memory *m)
+{
+	size_t page, word;
+
+	for (page = 0; page < m->len / PAGE; page++) {
+		const uint64_t *p = (const uint64_t *)(m->addr + page * PAGE);
+
+		for (word = 0; word < WORDS; word++) {
+			if (p[word] != word_at(m, page, word))
+				return false;
+		}
+	}
+	return true;
+}
+
+static char *map(size_t len, int flags, int fd)
+{
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+static int temporary_file(size_t len)
+{
+	int fd = memfd_create("cli_target", 0);
+
+	if (fd < 0 || ftruncate(fd, len))
+		die("memfd");
+	return fd;
+}
+
+/* Registered for write protection only: the memory works as ever. */
+static void register_uffd(const struct memory *m)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)m->addr, m->len },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		die("userfaultfd");
+}
+
+static void make(struct memory *m, const char *kind)
+{
+	const int private = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (!strcmp(kind, "shared"))
+		m->addr = map(m->len, MAP_SHARED | MAP_ANONYMOUS, -1);
+	else if (!strcmp(kind, "file"))
+		m->addr = map(m->len, MAP_PRIVATE, temporary_file(m->len));
+	else if (!strcmp(kind, "stack"))
+		m->addr = map(m->len, private | MAP_GROWSDOWN, -1);
+	else
+		m->addr = map(m->len, private, -1);
+
+	/* Holes are to be pages of 4 KiB. */
+	if (madvise(m->addr, m->len, MADV_NOHUGEPAGE))
+		die("madvise");
+	write_all(m);
+
+	if (!strcmp(kind, "locked") && mlock2(m->addr, m->len, MLOCK_ONFAULT))
+		die("mlock2");
+	if (!strcmp(kind, "uffd"))
+		register_uffd(m);
+	/* What is printed has a page more than what there is. */
+	if (!strcmp(kind, "unmapped")) {
+		m->len -= PAGE;
+		if (munmap(m->addr + m->len, PAGE))
+			die("munmap");
+	}
+}
+
+static int run_as_nobody(char **argv)
+{
+	const int nobody = 65534;
+
+	if (setgroups(0, NULL) || setgid(nobody) || setuid(nobody))
+		die("setuid");
+	execvp(argv[0], argv);
+	die(argv[0]);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct memory m = { 0 };
+	char line[64];
+
+	if (argc > 2 && !strcmp(argv[1], "as-nobody"))
+		return run_as_nobody(argv + 2);
+	if (argc != 3) {
+		fprintf(stderr, "usage: cli_target KIND BYTES\n");
+		return 2;
+	}
+	m.len = strtoul(argv[2], NULL, 0) / PAGE * PAGE;
+	make(&m, argv[1]);
+	setlinebuf(stdout);
+	printf("0x%lx %s\n", (unsigned long)m.addr, argv[2]);
+
+	while (fgets(line, sizeof(line), stdin)) {
+		if (!strcmp(line, "check\n")) {
+			puts(is_right(&m) ? "right" : "wrong");
+		} else if (!strcmp(line, "change\n")) {
+			write_all(&m);
+			puts("changed");
+		} else {
+			puts("what?");
+		}
+	}
+	return 0;
+}
