@@ -371,17 +371,22 @@ int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 	return set_slot(tree, index, 1, slot, GFP_KERNEL);
 }
 
-/* The largest level at which both indices begin a slot and @nr fills it. */
-static unsigned int share_level(const struct vmfork_tree *dst, u64 dst_index,
-				const struct vmfork_tree *src, u64 src_index,
-				u64 nr)
+/*
+ * The largest level of which a slot of both trees spans @index of @src and
+ * lies within [@begin, @end); there is a hole between @begin and @index.
+ */
+static unsigned int share_level(const struct vmfork_tree *dst,
+				const struct vmfork_tree *src, u64 delta,
+				u64 begin, u64 index, u64 end)
 {
 	unsigned int level = min(dst->level, src->level);
-	u64 span;
+	u64 span, first;
 
 	for (; level; level--) {
 		span = 1ULL << level_shift(level);
-		if (!((dst_index | src_index) & (span - 1)) && nr >= span)
+		first = index & ~(span - 1);
+		if (!(delta & (span - 1)) && first >= begin &&
+		    first + span <= end)
 			break;
 	}
 	return level;
@@ -402,17 +407,17 @@ static unsigned int share_level(const struct vmfork_tree *dst, u64 dst_index,
 int vmfork_tree_share(struct vmfork_tree *dst, u64 dst_index,
 		      const struct vmfork_tree *src, u64 src_index, u64 nr)
 {
-	u64 end = src_index + nr, delta = dst_index - src_index;
+	u64 end = src_index + nr, delta = dst_index - src_index, next;
 	unsigned int level, found;
 	unsigned long slot;
 	int err;
 
 	for (;;) {
-		src_index = vmfork_tree_next(src, src_index, end, true);
-		if (src_index >= end)
+		next = vmfork_tree_next(src, src_index, end, true);
+		if (next >= end)
 			return 0;
-		level = share_level(dst, src_index + delta, src, src_index,
-				    end - src_index);
+		level = share_level(dst, src, delta, src_index, next, end);
+		src_index = next & ~((1ULL << level_shift(level)) - 1);
 		slot = find_slot(src, src_index, level, &found);
 		if (found > level) {
 			/* A page of a 2 MiB folio by itself. */

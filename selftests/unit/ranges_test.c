@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kmod/ranges.c: which regions are refused, and with which errno.
+ */
+#include <stdint.h>
+
+#include "kselftest_harness.h"
+#include "ranges.h"
+
+#define TASK	0x7ffffffff000ULL
+#define M	(1ULL << 20)
+
+static int check(const struct vmfork_region *r, u32 nr, u64 *size,
+		 struct vmfork_refused *why)
+{
+	*why = (struct vmfork_refused) {};
+	return vmfork_check_regions(r, nr, TASK, size, why);
+}
+
+TEST(good)
+{
+	struct vmfork_region r[] = {
+		{ 4 * M, M, 8 * M, 0 }, { 3 * M, M, 0, 0 },
+		{ TASK - M, M, 1ULL << 40, 0 },
+	};
+	struct vmfork_refused why;
+	u64 size = 0;
+
+	EXPECT_EQ(0, check(r, 3, &size, &why));
+	EXPECT_EQ((1ULL << 40) + M, size);
+	size = 1ULL << 41;
+	EXPECT_EQ(0, check(r, 3, &size, &why));
+	EXPECT_EQ(1ULL << 41, size);
+}
+
+TEST(refused)
+{
+	static const struct {
+		struct vmfork_region r;
+		u64 size;
+		int err;
+		u32 reason;
+	} t[] = {
+		{ { 1, M, 0, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { M, 0, 0, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { M, 4095, 0, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { M, M, 512, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { M, M, 0, 1 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { TASK, M, 0, 0 }, 0, -EOVERFLOW, VMFORK_OVERFLOW },
+		{ { TASK - 4096, 8192, 0, 0 }, 0, -EOVERFLOW,
+		  VMFORK_OVERFLOW },
+		{ { M, -4096ULL, 0, 0 }, 0, -EOVERFLOW, VMFORK_OVERFLOW },
+		{ { -4096ULL, 8192, 0, 0 }, 0, -EOVERFLOW, VMFORK_OVERFLOW },
+		{ { M, M, -4096ULL, 0 }, 0, -EOVERFLOW, VMFORK_OVERFLOW },
+		{ { M, M, VMFORK_MAX_SIZE, 0 }, 0, -EOVERFLOW,
+		  VMFORK_OVERFLOW },
+		{ { M, 2 * M, 0, 0 }, M, -EOVERFLOW, VMFORK_OVERFLOW },
+		{ { M, M, M, 0 }, M, -EOVERFLOW, VMFORK_OVERFLOW },
+	};
+	struct vmfork_refused why;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		u64 size = t[i].size;
+
+		EXPECT_EQ(t[i].err, check(&t[i].r, 1, &size, &why))
+			TH_LOG("case %u", i);
+		EXPECT_EQ(t[i].reason, why.reason) TH_LOG("case %u", i);
+		EXPECT_EQ(t[i].r.addr, why.addr);
+		EXPECT_EQ(t[i].size, size);
+	}
+}
+
+TEST(overlaps)
+{
+	struct vmfork_region r[3] = {
+		{ 10 * M, M, 0, 0 }, { 20 * M, M, M, 0 },
+		{ 30 * M, M, 2 * M, 0 },
+	};
+	struct vmfork_refused why;
+	u64 size = 0;
+
+	EXPECT_EQ(0, check(r, 3, &size, &why));
+	r[2].addr = 10 * M + M - 4096;
+	size = 0;
+	EXPECT_EQ(-EEXIST, check(r, 3, &size, &why));
+	EXPECT_EQ(2, why.region);
+	r[2].addr = 11 * M;		/* touches, does not overlap */
+	size = 0;
+	EXPECT_EQ(0, check(r, 3, &size, &why));
+	r[2].offset = M - 4096;
+	size = 0;
+	EXPECT_EQ(-EEXIST, check(r, 3, &size, &why));
+	EXPECT_EQ(VMFORK_OVERLAP, why.reason);
+}
+
+TEST(each_refusal_has_its_errno)
+{
+	u32 i, j;
+
+	EXPECT_EQ(0, vmfork_refusal_errno(VMFORK_OK));
+	for (i = VMFORK_UNALIGNED; i <= VMFORK_DYING; i++) {
+		EXPECT_GT(0, vmfork_refusal_errno(i));
+		for (j = VMFORK_UNALIGNED; j < i; j++)
+			EXPECT_NE(vmfork_refusal_errno(j),
+				  vmfork_refusal_errno(i));
+	}
+	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_DYING + 1));
+}
+
+TEST_HARNESS_MAIN
