@@ -44,7 +44,7 @@ static volatile uint64_t *word_of_step(volatile uint64_t *area, size_t step)
 static void *write_rounds(void *arg)
 {
 	struct writer *w = arg;
-	uint64_t round;
+	uint64_t round, seed = test_seed(), burst = 0;
 	size_t step;
 
 	for (round = 1; !w->stop; round++) {
@@ -57,6 +57,10 @@ static void *write_rounds(void *arg)
 			if (*word != round)
 				w->lost++;
 			w->done++;
+			if (!burst--) {
+				burst = rnd(&seed) % 256;
+				relax();
+			}
 		}
 	}
 	return NULL;
@@ -155,8 +159,10 @@ static void let_write(const struct writer *w, uint64_t steps)
 {
 	uint64_t until = w->done + steps;
 
-	while (w->done < until)
+	while (w->done < until) {
+		relax();
 		sched_yield();
+	}
 }
 
 FIXTURE(atomicity) {
@@ -233,7 +239,7 @@ TEST_F_TIMEOUT(atomicity, captures_in_a_row, 120)
 
 	ASSERT_EQ(0, peer_call(self->peer, writer_start, -1, &arg,
 			       sizeof(arg)));
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 60; i++) {
 		let_write(w, rnd(&self->seed) % (STEPS + STEPS / 2));
 		ASSERT_EQ(0, capture_once(w, self->peer, i & 1))
 			TH_LOG("capture %d", i);
@@ -251,7 +257,7 @@ TEST_F_TIMEOUT(atomicity, fresh_memory, 120)
 	struct writer *w = arg.writer;
 	int i;
 
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 20; i++) {
 		ASSERT_EQ(0, peer_call(self->peer, writer_start, -1, &arg,
 				       sizeof(arg)));
 		let_write(w, rnd(&self->seed) % (2 * STEPS));
@@ -282,7 +288,7 @@ TEST_F_TIMEOUT(atomicity, two_writers, 120)
 		region[j].len = LEN;
 		region[j].offset = j ? 0 : 2 * LEN;
 	}
-	for (i = 0; i < 30; i++) {
+	for (i = 0; i < 20; i++) {
 		let_write(self->writer[i & 1], rnd(&self->seed) % STEPS);
 		for (j = 0; j < 2; j++)
 			before[j] = self->writer[j]->done;

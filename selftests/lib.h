@@ -44,6 +44,19 @@ void *reserve(size_t len, uint64_t offset);
 uint64_t test_seed(void);
 uint64_t rnd(uint64_t *state);
 uint64_t now_ns(void);
+/*
+ * For loops that wait and threads that never do.  It also has an emulator that
+ * runs all CPUs in one thread (QEMU's tcg,thread=single) go on with the next
+ * CPU, which it otherwise does ten times a second only: without it every TLB
+ * shootdown takes that long, and nothing ever happens at the same time.
+ */
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
 /* Seconds that a test of its kind runs; VMFORK_TEST_SECONDS overrides. */
 unsigned int test_seconds(unsigned int normal);
 

@@ -230,3 +230,8 @@ void *shared_alloc(size_t size)
 	memset(p, 0, size);	/* an earlier test of this program had it */
 	return p;
 }
+
+void shared_reset(void *mark)
+{
+	arena_next = mark;
+}

@@ -46,8 +46,10 @@ int peer_exit(struct peer *peer);
 
 /*
  * Memory that the test and all of its peers share, whenever they were
- * started; zeroed, never freed.  Only the test itself may ask for it.
+ * started; zeroed.  Only the test itself may ask for it.
  */
 void *shared_alloc(size_t size);
+/* Takes @mark, and all that was asked for since, back. */
+void shared_reset(void *mark);
 
 #endif

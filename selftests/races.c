@@ -1,0 +1,644 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Races: captures while other threads write, fault, map, unmap, protect,
+ * advise, fork and exit in and around the range; while it is being swapped or
+ * merged; from several threads and processes at once.
+ *
+ * Writers count in each page of the *core*, in its first and in its last
+ * word, and remember what they wrote in memory that is not captured.  So they
+ * notice every write that is lost, and a snapshot can be judged: what a page
+ * says in it lies between what its writer remembered before and after.
+ * Others disturb: the *zones* before and after the core in any way, the core
+ * in ways that change no contents.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "lib.h"
+#include "peer.h"
+
+#define CORE	1024UL
+#define ZONE	64UL
+#define ALL	(CORE + 2 * ZONE)
+#define WORDS	(PAGE / sizeof(uint64_t))
+#define WRITERS	2
+#define MAX_DISTURBERS 16
+
+/* In memory that is shared with peers; a writer writes every second page. */
+struct race {
+	char *zone[2];			/* before and after the core */
+	volatile uint64_t *core;
+	volatile uint64_t wrote[CORE];
+	volatile uint64_t lost;
+	volatile bool stop;
+	uint64_t seed;
+	int nr_threads;
+	pthread_t thread[WRITERS + MAX_DISTURBERS];
+};
+
+struct worker {
+	struct race *race;
+	unsigned int nr;
+	uint64_t seed;
+};
+
+/* Something that goes on beside the captures: one turn of it. */
+struct disturber {
+	const char *name;
+	void (*turn)(struct race *race, uint64_t *seed);
+	bool in_zones;
+	const char *(*missing)(void);
+	int allowed[3];			/* errors, besides EAGAIN */
+};
+
+static void *write_on(void *arg)
+{
+	struct worker *w = arg;
+	struct race *r = w->race;
+	unsigned int burst = 0;
+
+	while (!r->stop) {
+		size_t page = rnd(&w->seed) % (CORE / WRITERS) * WRITERS +
+			      w->nr;
+		volatile uint64_t *word = r->core + page * WORDS;
+		uint64_t count = r->wrote[page];
+
+		if (word[0] != count || word[WORDS - 1] != count)
+			r->lost++;
+		word[0] = count + 1;
+		word[WORDS - 1] = count + 1;
+		r->wrote[page] = count + 1;
+		if (!burst--) {
+			burst = rnd(&w->seed) % 64;
+			relax();
+		}
+	}
+	return NULL;
+}
+
+/*
+ * The disturbers.  Those that change the zones take turns, so that none of
+ * them touches what another has just taken away.
+ */
+static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static char *zone_part(struct race *r, uint64_t *seed, size_t *len)
+{
+	size_t page = rnd(seed) % ZONE;
+
+	*len = (1 + rnd(seed) % (ZONE - page)) * PAGE;
+	return r->zone[rnd(seed) & 1] + page * PAGE;
+}
+
+static void turn_fault(struct race *r, uint64_t *seed)
+{
+	static volatile uint64_t sink;
+	size_t i;
+
+	for (i = 0; i < 32; i++)
+		sink += r->core[rnd(seed) % CORE * WORDS + 7];
+}
+
+static void turn_map(struct race *r, uint64_t *seed)
+{
+	size_t len;
+	char *part = zone_part(r, seed, &len);
+
+	if (rnd(seed) & 1)
+		munmap(part, len);
+	relax();
+	mmap(part, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+	     MAP_FIXED, -1, 0);
+	part[rnd(seed) % len] = 1;
+}
+
+static void turn_protect(struct race *r, uint64_t *seed)
+{
+	static const int prot[] = {
+		PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE,
+		PROT_READ | PROT_WRITE | PROT_EXEC,
+	};
+	size_t len;
+	char *part = zone_part(r, seed, &len);
+
+	mprotect(part, len, prot[rnd(seed) % 4]);
+	/* The core stays writable, but its mapping is split and merged. */
+	mprotect((char *)r->core + rnd(seed) % CORE * PAGE, PAGE,
+		 prot[2 + rnd(seed) % 2]);
+	relax();
+	mprotect((void *)r->core, CORE * PAGE, prot[2]);
+	mprotect(part, len, prot[2]);
+}
+
+static void turn_discard(struct race *r, uint64_t *seed)
+{
+	size_t len;
+	char *part = zone_part(r, seed, &len);
+
+	madvise(part, len, rnd(seed) & 1 ? MADV_DONTNEED : MADV_FREE);
+	relax();
+	memset(part, 1, len);
+}
+
+static void turn_move(struct race *r, uint64_t *seed)
+{
+	char *away = reserve(ZONE * PAGE, 0), *zone = r->zone[rnd(seed) & 1];
+
+	if (!away)
+		return;
+	if (mremap(zone, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE |
+		   MREMAP_FIXED, away) == MAP_FAILED) {
+		munmap(away, ZONE * PAGE);
+		return;
+	}
+	relax();
+	mremap(away, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+	       zone);
+}
+
+static void turn_lock(struct race *r, uint64_t *seed)
+{
+	size_t len;
+	char *part = zone_part(r, seed, &len);
+
+	mlock(part, len);
+	relax();
+	munlock(part, len);
+}
+
+static void turn_huge(struct race *r, uint64_t *seed)
+{
+	void *core = (void *)r->core;
+
+	switch (rnd(seed) % 4) {
+	case 0:
+		madvise(core, CORE * PAGE, MADV_NOHUGEPAGE);
+		break;
+	case 1:
+		madvise(core, CORE * PAGE, MADV_HUGEPAGE);
+		break;
+	case 2:
+		madvise(core, CORE * PAGE, 25 /* MADV_COLLAPSE */);
+		break;
+	default:
+		write_file("/proc/sys/vm/compact_memory", "1");
+		break;
+	}
+	relax();
+}
+
+static const char *no_swap(void)
+{
+	return swap_is_on() ? NULL : "no swap is on";
+}
+
+static void turn_swap(struct race *r, uint64_t *seed)
+{
+	size_t page = rnd(seed) % (CORE - 64), nr = 1 + rnd(seed) % 64;
+
+	/* A little at a time: others must get on as well. */
+	madvise((char *)r->core + page * PAGE, nr * PAGE,
+		rnd(seed) & 3 ? MADV_PAGEOUT : MADV_COLD);
+	usleep(2000);
+}
+
+static const char *no_ksm(void)
+{
+	return access("/sys/kernel/mm/ksm/run", W_OK) ? "no KSM" : NULL;
+}
+
+static void turn_merge(struct race *r, uint64_t *seed)
+{
+	write_file("/sys/kernel/mm/ksm/pages_to_scan", "2000");
+	write_file("/sys/kernel/mm/ksm/sleep_millisecs", "2");
+	write_file("/sys/kernel/mm/ksm/run", "1");
+	madvise((void *)r->core, CORE * PAGE, rnd(seed) & 7 ? MADV_MERGEABLE :
+							      MADV_UNMERGEABLE);
+	usleep(5000);
+	write_file("/sys/kernel/mm/ksm/run", "0");
+}
+
+/* A forked process shares everything for a while, and writes its own. */
+static void turn_fork(struct race *r, uint64_t *seed)
+{
+	pid_t pid = fork();
+	size_t i;
+
+	if (!pid) {
+		for (i = 0; i < CORE; i += 1 + rnd(seed) % 64)
+			r->core[i * WORDS] = 0;
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
+static void *exit_at_once(void *arg)
+{
+	return arg;
+}
+
+static void turn_thread(struct race *r, uint64_t *seed)
+{
+	pthread_t thread;
+
+	(void)r;
+	(void)seed;
+	if (!pthread_create(&thread, NULL, exit_at_once, NULL))
+		pthread_join(thread, NULL);
+}
+
+/* Others take references: a pipe, a debugger, a remote reader. */
+static void turn_gup(struct race *r, uint64_t *seed)
+{
+	char *page = (char *)r->core + rnd(seed) % (CORE - 16) * PAGE;
+	struct iovec iov = { page, 16 * PAGE };
+	static __thread char buf[16 * PAGE];
+	struct iovec local = { buf, sizeof(buf) };
+	int pipes[2];
+
+	process_vm_readv(getpid(), &local, 1, &iov, 1, 0);
+	if (pipe2(pipes, O_CLOEXEC | O_NONBLOCK))
+		return;
+	vmsplice(pipes[1], &iov, 1, SPLICE_F_NONBLOCK);
+	relax();
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* A second thread that captures the same memory. */
+static void turn_capture(struct race *r, uint64_t *seed)
+{
+	int fd = capture_range(-1, (void *)r->core, CORE * PAGE, 0, NULL);
+
+	(void)seed;
+	if (fd >= 0)
+		close(fd);
+	relax();
+}
+
+static const struct disturber disturbers[] = {
+	{ "fault", turn_fault, false, NULL, {} },
+	{ "map", turn_map, true, NULL, { EFAULT } },
+	{ "protect", turn_protect, true, NULL, {} },
+	{ "discard", turn_discard, true, NULL, {} },
+	{ "move", turn_move, true, NULL, { EFAULT } },
+	{ "lock", turn_lock, true, NULL, { ENOLCK } },
+	{ "huge", turn_huge, false, NULL, {} },
+	{ "swap", turn_swap, false, no_swap, {} },
+	{ "merge", turn_merge, false, no_ksm, {} },
+	{ "fork", turn_fork, false, NULL, {} },
+	{ "thread", turn_thread, false, NULL, {} },
+	{ "gup", turn_gup, false, NULL, {} },
+	{ "capture", turn_capture, false, NULL, {} },
+};
+
+#define NR_DISTURBERS (sizeof(disturbers) / sizeof(disturbers[0]))
+
+/* In the same order */
+enum {
+	FAULT, MAP, PROTECT, DISCARD, MOVE, LOCK, HUGE_, SWAP, MERGE, FORK,
+	THREAD, GUP, CAPTURE,
+};
+
+struct disturb_arg {
+	struct worker worker;
+	const struct disturber *what;
+};
+
+static void *disturb(void *arg)
+{
+	struct disturb_arg *d = arg;
+
+	while (!d->worker.race->stop) {
+		if (d->what->in_zones)
+			pthread_mutex_lock(&zone_lock);
+		d->what->turn(d->worker.race, &d->worker.seed);
+		if (d->what->in_zones)
+			pthread_mutex_unlock(&zone_lock);
+		relax();
+	}
+	return NULL;
+}
+
+/* One stage: fresh memory, threads on it, captures for a while. */
+
+static int race_start(struct race *r, uint32_t what, bool huge, uint64_t seed)
+{
+	static struct worker writers[WRITERS];
+	static struct disturb_arg others[NR_DISTURBERS];
+	char *room;
+	size_t i;
+
+	memset(r, 0, sizeof(*r));
+	r->seed = seed;
+	room = reserve(ALL * PAGE, HUGE - ZONE * PAGE);
+	if (!room || mmap(room, ALL * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			  MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		return -ENOMEM;
+	madvise(room, ALL * PAGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	r->zone[0] = room;
+	r->core = (void *)(room + ZONE * PAGE);
+	r->zone[1] = room + (ZONE + CORE) * PAGE;
+	for (i = 0; i < WRITERS; i++) {
+		writers[i] = (struct worker){ r, i, seed + i };
+		if (pthread_create(&r->thread[r->nr_threads++], NULL, write_on,
+				   &writers[i]))
+			return -EAGAIN;
+	}
+	for (i = 0; i < NR_DISTURBERS; i++) {
+		if (!(what & 1U << i))
+			continue;
+		others[i] = (struct disturb_arg){
+			{ r, i, seed + 100 + i }, &disturbers[i],
+		};
+		if (pthread_create(&r->thread[r->nr_threads++], NULL, disturb,
+				   &others[i]))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+/* Stops everybody; how many writes were lost, then or before. */
+static long race_stop(struct race *r)
+{
+	size_t page;
+	int i;
+
+	r->stop = true;
+	for (i = 0; i < r->nr_threads; i++)
+		pthread_join(r->thread[i], NULL);
+	for (page = 0; page < CORE; page++)
+		if (r->core[page * WORDS] != r->wrote[page] ||
+		    r->core[page * WORDS + WORDS - 1] != r->wrote[page])
+			r->lost++;
+	munmap(r->zone[0], ALL * PAGE);
+	return r->lost;
+}
+
+/* What a snapshot says of a page, against what its writer knows. */
+static bool page_fits(const volatile uint64_t *word, uint64_t before,
+		      uint64_t after, size_t page)
+{
+	uint64_t first = word[0], last = word[WORDS - 1];
+
+	/* One write may be under way: its first word, then its last. */
+	if (first >= before && first <= after + 1 &&
+	    (last == first || last + 1 == first))
+		return true;
+	note("core page %zu is %llu and %llu, written %llu to %llu", page,
+	     (unsigned long long)first, (unsigned long long)last,
+	     (unsigned long long)before, (unsigned long long)after);
+	return false;
+}
+
+static long check_snapshot(int fd, uint64_t offset, const uint64_t *before,
+			   const uint64_t *after, size_t first, size_t nr)
+{
+	volatile uint64_t *map = map_snapshot(fd, nr * PAGE, offset);
+	long wrong = 0;
+	size_t i;
+
+	if (!map)
+		return -1;
+	for (i = 0; i < nr; i++)
+		wrong += !page_fits(map + i * WORDS, before[first + i],
+				    after[first + i], first + i);
+	munmap((void *)map, nr * PAGE);
+	return wrong;
+}
+
+static bool is_allowed(int err, uint32_t what)
+{
+	size_t i, j;
+
+	if (err == EAGAIN)
+		return true;
+	for (i = 0; i < NR_DISTURBERS; i++)
+		for (j = 0; what & 1U << i && j < 3; j++)
+			if (disturbers[i].allowed[j] == err)
+				return true;
+	return false;
+}
+
+/*
+ * A capture of some part: the core, or all of it, or something in the core.
+ * Returns 1 if it worked, 0 if it was refused for a good reason, -1 else.
+ */
+static int capture_some(struct race *r, int pidfd, uint32_t what)
+{
+	static uint64_t before[CORE], after[CORE];
+	size_t first = 0, nr = CORE, skip = 0, i;
+	struct vmfork_capture cap;
+	int fd;
+
+	switch (rnd(&r->seed) % 4) {
+	case 0:
+		skip = ZONE;
+		break;
+	case 1:
+		first = rnd(&r->seed) % CORE;
+		nr = 1 + rnd(&r->seed) % (CORE - first);
+		break;
+	}
+	for (i = 0; i < CORE; i++)
+		before[i] = r->wrote[i];
+	fd = capture_range(pidfd, (char *)r->core + (first - skip) * PAGE,
+			   (nr + 2 * skip) * PAGE, 0, &cap);
+	for (i = 0; i < CORE; i++)
+		after[i] = r->wrote[i];
+	if (fd < 0) {
+		if (is_allowed(-fd, what))
+			return 0;
+		note("capture: %s, %s", strerror(-fd), refusal_text(&cap));
+		return -1;
+	}
+	if (check_snapshot(fd, skip * PAGE, before, after, first, nr))
+		nr = 0;
+	close(fd);
+	return nr ? 1 : -1;
+}
+
+static void run_race(struct __test_metadata *_metadata, uint32_t what,
+		     bool huge, unsigned int seconds)
+{
+	struct race *r = shared_alloc(sizeof(*r));
+	uint64_t seed = test_seed(), begin = now_ns(), end, stage;
+	unsigned int good = 0, refused = 0;
+	int ret;
+
+	end = begin + test_seconds(seconds) * 1000000000ULL;
+	while (now_ns() < end) {
+		ASSERT_EQ(0, race_start(r, what, huge, seed++));
+		stage = now_ns() + 700000000;
+		do {
+			ret = capture_some(r, -1, what);
+			ASSERT_LE(0, ret) TH_LOG("seed %llu",
+						 (unsigned long long)seed - 1);
+			good += ret;
+			refused += !ret;
+			usleep(rnd(&r->seed) % 2000);
+		} while (now_ns() < stage);
+		ASSERT_EQ(0, race_stop(r)) TH_LOG("seed %llu",
+						  (unsigned long long)seed - 1);
+	}
+	note("%u captures, %u more refused", good, refused);
+	EXPECT_LE(3, good);
+}
+
+FIXTURE(races) {
+	int unused;
+};
+
+FIXTURE_VARIANT(races) {
+	uint32_t what;
+	bool huge;
+	unsigned int seconds;
+};
+
+#define RACE_VARIANT(name, bits, is_huge, time)				\
+	FIXTURE_VARIANT_ADD(races, name) {				\
+		.what = bits, .huge = is_huge, .seconds = time,		\
+	}
+#define B(n) (1U << (n))
+#define EVERYTHING ((1U << NR_DISTURBERS) - 1)
+
+RACE_VARIANT(writers_alone, 0, false, 3);
+RACE_VARIANT(writers_alone_thp, 0, true, 3);
+RACE_VARIANT(fault, B(FAULT) | B(THREAD), false, 2);
+RACE_VARIANT(fault_thp, B(FAULT) | B(THREAD), true, 2);
+RACE_VARIANT(map, B(MAP) | B(MOVE), false, 3);
+RACE_VARIANT(protect, B(PROTECT) | B(LOCK), false, 3);
+RACE_VARIANT(protect_thp, B(PROTECT) | B(DISCARD), true, 3);
+RACE_VARIANT(discard, B(DISCARD), false, 2);
+RACE_VARIANT(huge, B(HUGE_), true, 3);
+RACE_VARIANT(swap, B(SWAP), false, 4);
+RACE_VARIANT(swap_thp, B(SWAP) | B(HUGE_), true, 4);
+RACE_VARIANT(merge, B(MERGE), false, 3);
+RACE_VARIANT(fork, B(FORK), false, 3);
+RACE_VARIANT(fork_thp, B(FORK), true, 3);
+RACE_VARIANT(gup, B(GUP), false, 3);
+RACE_VARIANT(two_captures, B(CAPTURE), false, 3);
+RACE_VARIANT(two_captures_thp, B(CAPTURE), true, 3);
+RACE_VARIANT(everything, EVERYTHING, false, 6);
+RACE_VARIANT(everything_thp, EVERYTHING, true, 6);
+
+FIXTURE_SETUP(races)
+{
+	size_t i;
+
+	for (i = 0; i < NR_DISTURBERS; i++)
+		if (variant->what & B(i) && variant->what != EVERYTHING &&
+		    disturbers[i].missing && disturbers[i].missing())
+			SKIP(return, "%s", disturbers[i].missing());
+}
+
+FIXTURE_TEARDOWN(races)
+{
+}
+
+TEST_F_TIMEOUT(races, no_write_is_lost, 120)
+{
+	run_race(_metadata, variant->what, variant->huge, variant->seconds);
+}
+
+/* Two processes, each of which captures the other while both write. */
+
+struct mutual_arg {
+	struct race *mine, *other;
+	unsigned int ms;
+	bool huge;
+};
+
+static long do_start(int fd, const void *arg)
+{
+	const struct mutual_arg *a = arg;
+
+	(void)fd;
+	return race_start(a->mine, 0, a->huge, test_seed());
+}
+
+static long do_stop(int fd, const void *arg)
+{
+	(void)fd;
+	return race_stop(((const struct mutual_arg *)arg)->mine);
+}
+
+static long do_captures(int pidfd, const void *arg)
+{
+	const struct mutual_arg *a = arg;
+	uint64_t end = now_ns() + a->ms * 1000000ULL;
+	long good = 0;
+	int ret;
+
+	while (now_ns() < end) {
+		ret = capture_some(a->other, pidfd, 0);
+		if (ret < 0)
+			return -1;
+		good += ret;
+		relax();
+	}
+	return good;
+}
+
+FIXTURE(mutual) {
+	struct peer *peer[2];
+	struct mutual_arg arg[2];
+};
+
+FIXTURE_VARIANT(mutual) { bool huge; };
+FIXTURE_VARIANT_ADD(mutual, base) { .huge = false };
+FIXTURE_VARIANT_ADD(mutual, thp) { .huge = true };
+
+FIXTURE_SETUP(mutual)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		self->arg[i].mine = shared_alloc(sizeof(struct race));
+		self->arg[i].ms = test_seconds(3) * 1000;
+		self->arg[i].huge = variant->huge;
+		self->peer[i] = peer_start();
+		ASSERT_NE(NULL, self->peer[i]);
+	}
+	for (i = 0; i < 2; i++)
+		self->arg[i].other = self->arg[!i].mine;
+}
+
+FIXTURE_TEARDOWN(mutual)
+{
+	peer_kill(self->peer[0]);
+	peer_kill(self->peer[1]);
+}
+
+TEST_F_TIMEOUT(mutual, captures_of_each_other, 60)
+{
+	struct mutual_arg *arg = self->arg;
+	long good;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, peer_call(self->peer[i], do_start, -1, &arg[i],
+				       sizeof(arg[i])));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, peer_send(self->peer[i], do_captures,
+				       self->peer[!i]->pidfd, &arg[i],
+				       sizeof(arg[i])));
+	for (i = 0; i < 2; i++) {
+		good = peer_wait(self->peer[i]);
+		note("%ld captures", good);
+		EXPECT_LE(3, good);
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, peer_call(self->peer[i], do_stop, -1, &arg[i],
+				       sizeof(arg[i])));
+}
+
+TEST_HARNESS_MAIN
