@@ -6,6 +6,7 @@ override O := $(abspath $(O))
 export O
 MAKEFLAGS += --no-print-directory
 vm := selftests/vm
+quiet := $(if $(V),,-s)
 
 # Directories of userspace programs; each builds into $(O) by itself.
 TOOLS := $(patsubst %/Makefile,%,$(wildcard tools/lib/Makefile \
@@ -66,7 +67,7 @@ modules:
 .PHONY: tools $(TOOLS)
 tools: $(TOOLS)
 $(TOOLS):
-	@$(MAKE) -C $@ O=$(O)
+	@$(MAKE) $(quiet) -C $@ O=$(O)
 
 tools/vmfork tools/forkvm: $(filter tools/lib,$(TOOLS))
 
@@ -80,9 +81,9 @@ setup:
 .PHONY: selftests
 selftests: tools
 	@$(vm)/kselftest-source >/dev/null
-	@[ ! -e selftests/Makefile ] || $(MAKE) -C selftests O=$(O)
+	@[ ! -e selftests/Makefile ] || $(MAKE) $(quiet) -C selftests O=$(O)
 	@[ ! -e tools/forkvm/Makefile ] || \
-		$(MAKE) -C tools/forkvm O=$(O) guest
+		$(MAKE) $(quiet) -C tools/forkvm O=$(O) guest
 
 # vm-VERSION: everything that a VM with that kernel needs
 vm-%: selftests
@@ -114,7 +115,7 @@ vm-shell: setup
 .PHONY: bench
 bench: setup
 	@$(MAKE) vm-$(DEMO_KVER)
-	@$(MAKE) -C selftests/bench O=$(O)
+	@$(MAKE) $(quiet) -C selftests/bench O=$(O)
 	@selftests/bench/run $(DEMO_KVER)
 
 # Not yet: make debug-kernel (a kernel with KASAN, lockdep and kmemleak to
