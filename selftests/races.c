@@ -339,8 +339,15 @@ static int race_start(struct race *r, uint32_t what, bool huge, uint64_t seed)
 
 	memset(r, 0, sizeof(*r));
 	r->seed = seed;
-	room = reserve(ALL * PAGE, HUGE - ZONE * PAGE);
-	if (!room || mmap(room, ALL * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+	/*
+	 * A guard page stays at either end, so that nobody else's mmap() finds
+	 * room where a zone is missing for a moment.
+	 */
+	room = reserve((ALL + 2) * PAGE, HUGE - (ZONE + 1) * PAGE);
+	if (!room)
+		return -ENOMEM;
+	room += PAGE;
+	if (mmap(room, ALL * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			  MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		return -ENOMEM;
 	madvise(room, ALL * PAGE, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
@@ -379,7 +386,7 @@ static long race_stop(struct race *r)
 		if (r->core[page * WORDS] != r->wrote[page] ||
 		    r->core[page * WORDS + WORDS - 1] != r->wrote[page])
 			r->lost++;
-	munmap(r->zone[0], ALL * PAGE);
+	munmap(r->zone[0] - PAGE, (ALL + 2) * PAGE);
 	return r->lost;
 }
 
