@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Lines: what the guest wrote to its second UART, kept until it is asked for.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "forkvm.h"
+
+#define LINES_MAX	1024
+
+int lines_init(struct lines *l)
+{
+	pthread_condattr_t attr;
+
+	memset(l, 0, sizeof(*l));
+	l->line = calloc(LINES_MAX, sizeof(*l->line));
+	if (!l->line)
+		return fail("out of memory for the guest's lines");
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&l->more, &attr);
+	return 0;
+}
+
+static char *take_oldest(struct lines *l)
+{
+	char *line = l->line[l->head];
+
+	l->head = (l->head + 1) % LINES_MAX;
+	l->count--;
+	return line;
+}
+
+static void append(struct lines *l)
+{
+	char *line = strndup(l->partial, l->partial_len);
+
+	l->partial_len = 0;
+	if (!line)
+		return;
+	if (!l->first_ns)
+		l->first_ns = now_ns();
+	if (l->count == LINES_MAX)
+		free(take_oldest(l));
+	l->line[(l->head + l->count++) % LINES_MAX] = line;
+	pthread_cond_broadcast(&l->more);
+}
+
+/** lines_byte() - a byte from the guest */
+void lines_byte(struct lines *l, uint8_t byte)
+{
+	pthread_mutex_lock(&l->lock);
+	if (byte == '\n' || l->partial_len == sizeof(l->partial))
+		append(l);
+	if (byte != '\n' && byte != '\r')
+		l->partial[l->partial_len++] = byte;
+	pthread_mutex_unlock(&l->lock);
+}
+
+/**
+ * lines_wait() - the first line that begins with @prefix
+ *
+ * Lines before it are dropped.  Return: the line, which the caller frees;
+ * NULL if none came within @seconds, or the guest has ended.
+ */
+char *lines_wait(struct lines *l, const char *prefix, unsigned int seconds)
+{
+	size_t len = strlen(prefix);
+	struct timespec until;
+	char *line = NULL;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds;
+	pthread_mutex_lock(&l->lock);
+	for (;;) {
+		while (l->count && !line) {
+			line = take_oldest(l);
+			if (strncmp(line, prefix, len)) {
+				free(line);
+				line = NULL;
+			}
+		}
+		if (line || l->closed ||
+		    pthread_cond_timedwait(&l->more, &l->lock, &until) ==
+		    ETIMEDOUT)
+			break;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return line;
+}
+
+/** lines_close() - no more will come: nobody waits any longer */
+void lines_close(struct lines *l)
+{
+	pthread_mutex_lock(&l->lock);
+	l->closed = true;
+	pthread_cond_broadcast(&l->more);
+	pthread_mutex_unlock(&l->lock);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * State: everything of a paused guest that is not its memory.
+ */
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "forkvm.h"
+
+#define STATE_MAGIC	0x6d766b726f6601ULL
+#define NR_IRQCHIPS	3		/* two PICs and the I/O APIC */
+
+struct head {
+	uint64_t magic;
+	struct config config;
+	struct birth birth;		/* the parent's own */
+	uint64_t watch_gpa;
+	uint32_t watch_len;
+	uint8_t cmos_index;
+	uint32_t partial_len;
+	char partial[sizeof(((struct lines *)0)->partial)];
+};
+
+struct chips {
+	struct kvm_irqchip irqchip[NR_IRQCHIPS];
+	struct kvm_pit_state2 pit;
+	struct kvm_clock_data clock;
+};
+
+static int head_save(struct vm *vm, struct blob *b)
+{
+	struct head head = {
+		.magic = STATE_MAGIC,
+		.config = vm->config,
+		.birth = vm->birth,
+		.watch_gpa = vm->watch.gpa,
+		.watch_len = vm->watch.len,
+		.cmos_index = vm->cmos_index,
+	};
+
+	pthread_mutex_lock(&vm->lines.lock);
+	head.partial_len = vm->lines.partial_len;
+	memcpy(head.partial, vm->lines.partial, sizeof(head.partial));
+	pthread_mutex_unlock(&vm->lines.lock);
+	return blob_put(b, &head, sizeof(head));
+}
+
+static int chips_save(struct vm *vm, struct blob *b)
+{
+	struct chips chips = { 0 };
+	unsigned int i;
+
+	for (i = 0; i < NR_IRQCHIPS; i++) {
+		chips.irqchip[i].chip_id = i;
+		if (ioctl(vm->fd, KVM_GET_IRQCHIP, &chips.irqchip[i]))
+			return fail_errno("KVM does not give an irqchip");
+	}
+	if (ioctl(vm->fd, KVM_GET_PIT2, &chips.pit))
+		return fail_errno("KVM does not give the PIT");
+	if (ioctl(vm->fd, KVM_GET_CLOCK, &chips.clock))
+		return fail_errno("KVM does not give the clock");
+	return blob_put(b, &chips, sizeof(chips));
+}
+
+/**
+ * state_save() - put the state of @vm into @b; no vCPU runs
+ *
+ * The watched memory is kept as well, for the parent's own account.
+ */
+int state_save(struct vm *vm, struct blob *b)
+{
+	unsigned int i;
+
+	if (vm->watch.len)
+		memcpy(vm->watch.data,
+		       ram_at(&vm->ram, vm->watch.gpa, vm->watch.len),
+		       vm->watch.len);
+	if (head_save(vm, b) || chips_save(vm, b))
+		return -1;
+	for (i = 0; i < vm->config.nr_vcpus; i++)
+		if (vcpu_save(&vm->vcpu[i], b))
+			return -1;
+	if (serial_save(&vm->console, b) || serial_save(&vm->channel, b))
+		return -1;
+	return 0;
+}
+
+/* The clock goes on by the host's time where KVM knows both (5.16) */
+static int clock_restore(struct vm *vm, const struct kvm_clock_data *saved)
+{
+	struct kvm_clock_data clock = *saved;
+
+	clock.flags &= KVM_CLOCK_REALTIME;
+	if (ioctl(vm->fd, KVM_SET_CLOCK, &clock))
+		return fail_errno("KVM does not take the clock");
+	return 0;
+}
+
+static int chips_restore(struct vm *vm, struct chips *chips)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_IRQCHIPS; i++)
+		if (ioctl(vm->fd, KVM_SET_IRQCHIP, &chips->irqchip[i]))
+			return fail_errno("KVM does not take an irqchip");
+	if (ioctl(vm->fd, KVM_SET_PIT2, &chips->pit))
+		return fail_errno("KVM does not take the PIT");
+	return 0;
+}
+
+static int memory_restore(struct vm *vm, int snapshot)
+{
+	if (ram_from_snapshot(&vm->ram, vm->config.mem_size, vm->config.thp,
+			      snapshot) || vm_add_ram(vm))
+		return -1;
+	vm->snapshot_fd = snapshot;
+	if (vm->watch.len)
+		memcpy(vm->watch.data,
+		       ram_at(&vm->ram, vm->watch.gpa, vm->watch.len),
+		       vm->watch.len);
+	return 0;
+}
+
+/**
+ * state_restore() - build a VM from @b and the snapshot of its memory
+ * @vm: all zero but for snapshot_fd
+ */
+int state_restore(struct vm *vm, struct blob *b)
+{
+	int snapshot = vm->snapshot_fd;
+	struct chips chips;
+	struct head head;
+	unsigned int i;
+
+	if (blob_get(b, &head, sizeof(head)) ||
+	    blob_get(b, &chips, sizeof(chips)))
+		return -1;
+	if (head.magic != STATE_MAGIC)
+		return fail("this is no state of this version of forkvm");
+	vm->config = head.config;
+	vm->birth = head.birth;
+	vm->watch.gpa = head.watch_gpa;
+	vm->watch.len = head.watch_len;
+	vm->cmos_index = head.cmos_index;
+	if (vm_create(vm) || memory_restore(vm, snapshot) ||
+	    chips_restore(vm, &chips))
+		return -1;
+	memcpy(vm->lines.partial, head.partial, head.partial_len);
+	vm->lines.partial_len = head.partial_len;
+	for (i = 0; i < vm->config.nr_vcpus; i++)
+		if (vcpu_restore(&vm->vcpu[i], b))
+			return -1;
+	if (clock_restore(vm, &chips.clock))
+		return -1;
+	if (serial_restore(&vm->console, b) || serial_restore(&vm->channel, b))
+		return -1;
+	return 0;
+}
