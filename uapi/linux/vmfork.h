@@ -56,7 +56,7 @@
  * @offset: offset in the snapshot, a multiple of 4096; by convention the
  *	guest-physical address (gpa).  Huge pages stay huge where @addr and
  *	@offset are the same modulo 2 MiB.
- * @reserved: must be 0
+ * @reserved: must be 0 (EINVAL, VMFORK_UNALIGNED)
  */
 struct vmfork_region {
 	__aligned_u64 addr;
@@ -78,7 +78,8 @@ struct vmfork_region {
  * @VMFORK_FILE: EOPNOTSUPP, a private mapping of a file that is no snapshot
  * @VMFORK_HUGETLB: EMEDIUMTYPE, hugetlbfs memory
  * @VMFORK_SPECIAL: ENODEV, device memory or a kernel mapping (VM_PFNMAP,
- *	VM_IO, VM_MIXEDMAP, vdso)
+ *	VM_IO, VM_MIXEDMAP, vdso), or MADV_WIPEONFORK memory, which a mapping
+ *	of a file can not be
  * @VMFORK_UFFD: EADDRINUSE, registered with userfaultfd
  * @VMFORK_LOCKED: ENOLCK, locked by mlock(2): stolen pages would not be
  *	locked any more
@@ -127,7 +128,7 @@ enum vmfork_refusal {
  * @copied_ksm: out: merged by KSM
  * @copied_busy: out: somebody held a reference (GUP, swap cache, migration)
  * @copied_partial: out: pages of a large folio of which some part is not
- *	captured, or that lies in movable or CMA memory
+ *	captured, or that lies in ZONE_MOVABLE, which must stay movable
  * @pages_shared: out: pages taken over from an older snapshot that the range
  *	was a mapping of
  * @pages_huge: out: of all pages of the snapshot, those in 2 MiB pages
