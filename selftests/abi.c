@@ -1060,6 +1060,55 @@ TEST_F(abi, device_is_for_root)
 }
 
 /*
+ * A process may have no more than so many mappings, and the kernel finds out
+ * in different places as it splits and replaces them.
+ */
+static int count_mappings(void)
+{
+	static char maps[65536];
+	char *at;
+	int n = 0;
+
+	read_file("/proc/self/maps", maps, sizeof(maps));
+	for (at = maps; (at = strchr(at, '\n')); at++)
+		n++;
+	return strstr(maps, "[vsyscall]") ? n - 1 : n;
+}
+
+TEST_F(abi, no_free_mapping)
+{
+	const char *limit = "/proc/sys/vm/max_map_count";
+	struct vmfork_region whole = self->region[0];
+	long had = read_number(limit);
+	int fd, more, refusals = 0;
+	char text[32];
+
+	self->region[0].addr += LEN / 4;
+	self->region[0].len = LEN / 2;
+	for (more = -2; more < 4; more++) {
+		snprintf(text, sizeof(text), "%d", count_mappings() + more);
+		if (had < 0 || write_file(limit, text))
+			SKIP(return, "%s can not be set", limit);
+		self->cap.snapshot_size = 0;
+		fd = capture_full(self->dev, &self->cap);
+		snprintf(text, sizeof(text), "%ld", had);
+		write_file(limit, text);
+		EXPECT_EQ(0, view_check(&self->area.view, "the memory"))
+			TH_LOG("%d more mappings", more);
+		if (fd < 0) {
+			EXPECT_EQ(-ENOMEM, fd);
+			refusals++;
+			continue;
+		}
+		close(fd);
+		break;
+	}
+	EXPECT_LT(0, refusals);
+	self->region[0] = whole;
+	works();
+}
+
+/*
  * Memory that will be locked when it is mapped (MCL_FUTURE) is not locked
  * yet.  A capture maps it anew: it may refuse, but not lose anything.
  */
