@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "forkvm.h"
@@ -91,7 +92,8 @@ static int run_info(struct vm *vm, char *args, FILE *out)
 			(unsigned long long)since_asked(vm, vm->first_run_ns),
 			(unsigned long long)since_asked(vm,
 							vm->lines.first_ns));
-	put_watch(out, &vm->watch);
+	if (vm->birth.asked_ns)
+		put_watch(out, &vm->watch);
 	return 0;
 }
 
@@ -256,6 +258,39 @@ static int run_hash(struct vm *vm, char *args, FILE *out)
 	return err;
 }
 
+static int put_vcpus(struct vm *vm, FILE *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->config.nr_vcpus; i++) {
+		struct kvm_mp_state mp;
+		struct kvm_regs regs;
+
+		if (ioctl(vm->vcpu[i].fd, KVM_GET_REGS, &regs) ||
+		    ioctl(vm->vcpu[i].fd, KVM_GET_MP_STATE, &mp))
+			return fail_errno("KVM does not say where vCPU %u is",
+					  i);
+		fprintf(out, "%svcpu%u=rip:%#llx,rflags:%#llx,mp_state:%u",
+			i ? " " : "", i, (unsigned long long)regs.rip,
+			(unsigned long long)regs.rflags, mp.mp_state);
+	}
+	return 0;
+}
+
+static int run_vcpus(struct vm *vm, char *args, FILE *out)
+{
+	int err;
+
+	(void)args;
+	pthread_mutex_lock(&vm->command);
+	if (vm->paused)
+		err = put_vcpus(vm, out);
+	else
+		err = fail("vCPUs move while the guest runs; pause it first");
+	pthread_mutex_unlock(&vm->command);
+	return err;
+}
+
 static int run_quit(struct vm *vm, char *args, FILE *out)
 {
 	(void)args;
@@ -276,8 +311,9 @@ static const struct command commands[] = {
 	{ "wait", "PREFIX [SECONDS]", "next such line from it", run_wait },
 	{ "ask", "WORD ...", "say, and wait for WORD", run_ask },
 	{ "peek", "GPA LEN", "guest memory, in hex", run_peek },
-	{ "watch", "GPA LEN", "keep this memory at each fork", run_watch },
+	{ "watch", "GPA LEN", "report this memory as of each fork", run_watch },
 	{ "hash", "", "of all memory; pause first", run_hash },
+	{ "vcpus", "", "where each vCPU is; pause first", run_vcpus },
 	{ "quit", "", "end this guest, not its children", run_quit },
 };
 

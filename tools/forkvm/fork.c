@@ -48,7 +48,7 @@ static int take(struct vm *vm, struct blob *state, struct fork_result *result)
 	if (!err)
 		snapshot = capture(vm, &result->counts);
 	captured = now_ns();
-	result->watch = vm->watch;
+	watch_read(vm, &result->watch);
 	clocks_after_pause(vm);
 	vcpus_resume(vm);
 	result->pause_ns = now_ns() - start;

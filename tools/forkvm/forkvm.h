@@ -143,7 +143,7 @@ struct config {
 	char console[FILE_LEN];		/* file, "" for standard output */
 };
 
-/* A range of guest memory that is kept as it was at each fork */
+/* A range of guest memory that each child keeps as it was at its fork */
 struct watch {
 	uint64_t gpa;
 	uint32_t len;
@@ -227,6 +227,7 @@ int acpi_build(struct vm *vm);
 int genid_renew(struct vm *vm, const uint8_t *genid);
 
 /* state.c, vcpustate.c */
+void watch_read(struct vm *vm, struct watch *watch);
 int state_save(struct vm *vm, struct blob *b);
 int state_restore(struct vm *vm, struct blob *b);
 int vcpu_state_prepare(struct vm *vm);

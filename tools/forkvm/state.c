@@ -62,19 +62,20 @@ static int chips_save(struct vm *vm, struct blob *b)
 	return blob_put(b, &chips, sizeof(chips));
 }
 
-/**
- * state_save() - put the state of @vm into @b; no vCPU runs
- *
- * The watched memory is kept as well, for the parent's own account.
- */
+/** watch_read() - the watched memory as it is now */
+void watch_read(struct vm *vm, struct watch *watch)
+{
+	*watch = vm->watch;
+	if (watch->len)
+		memcpy(watch->data, ram_at(&vm->ram, watch->gpa, watch->len),
+		       watch->len);
+}
+
+/** state_save() - put the state of @vm into @b; no vCPU runs */
 int state_save(struct vm *vm, struct blob *b)
 {
 	unsigned int i;
 
-	if (vm->watch.len)
-		memcpy(vm->watch.data,
-		       ram_at(&vm->ram, vm->watch.gpa, vm->watch.len),
-		       vm->watch.len);
 	if (head_save(vm, b) || chips_save(vm, b))
 		return -1;
 	for (i = 0; i < vm->config.nr_vcpus; i++)
@@ -114,10 +115,7 @@ static int memory_restore(struct vm *vm, int snapshot)
 			      snapshot) || vm_add_ram(vm))
 		return -1;
 	vm->snapshot_fd = snapshot;
-	if (vm->watch.len)
-		memcpy(vm->watch.data,
-		       ram_at(&vm->ram, vm->watch.gpa, vm->watch.len),
-		       vm->watch.len);
+	watch_read(vm, &vm->watch);
 	return 0;
 }
 

@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * forkvm-demo: a running Linux guest becomes eight more, one of them four.
+ *
+ * The guest's /init changes a table in memory and counts and hashes what it
+ * reads.  forkvm keeps that counter and hash as they were at the instant of a
+ * fork (its "watch"), so parent and child can be compared at the same instant.
+ * The demo succeeds only if everything that its table shows was checked.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "demo_ctl.h"
+#include "guest/table.h"
+
+#define NR_CHILDREN		8
+#define NR_GRANDCHILDREN	4
+#define THE_CHILD		3	/* that is forked itself */
+#define NR_GUESTS		(1 + NR_CHILDREN + NR_GRANDCHILDREN)
+#define MS(ns)			((ns) / 1e6)
+
+extern char **environ;
+
+/* A fork, seen from the guest that was forked */
+struct fork {
+	uint64_t pause_ns, save_ns, capture_ns, total_ns;
+	uint64_t stolen, copied, shared, huge;
+	uint64_t counter, hash;		/* at the fork */
+};
+
+static struct guest guests[NR_GUESTS];
+static unsigned int nr_guests;
+static char dir[64], checks[16][80];
+static unsigned int nr_checks;
+
+static const char *kernel = "/guest/bzImage", *initrd = "/guest/initrd";
+static const char *mem = "128M", *cpus = "1";
+static bool thp;
+
+static void clean_up(void)
+{
+	char command[128];
+	unsigned int i;
+
+	for (i = 0; i < nr_guests; i++)
+		if (guests[i].pid > 0)
+			kill(guests[i].pid, SIGKILL);
+	if (nr_guests && guests[0].pid > 0)
+		waitpid(guests[0].pid, NULL, 0);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	if (dir[0] && system(command))
+		perror(dir);
+}
+
+void demo_fail(const char *fmt, ...)
+{
+	char name[128];
+	char line[256];
+	va_list ap;
+	FILE *f;
+
+	fflush(stdout);
+	fprintf(stderr, "\nforkvm-demo: FAILED: ");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\n");
+	snprintf(name, sizeof(name), "%s/console", dir);
+	f = fopen(name, "r");
+	while (f && fgets(line, sizeof(line), f))
+		fprintf(stderr, "console: %s", line);
+	clean_up();
+	exit(1);
+}
+
+static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	printf("\n");
+	fflush(stdout);
+}
+
+/* What was checked is said at the end, in these words */
+static void checked(bool good, const char *what)
+{
+	if (!good)
+		demo_fail("it does not hold that %s", what);
+	snprintf(checks[nr_checks++], sizeof(checks[0]), "%s", what);
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static struct guest *add_guest(const char *path, const char *control, pid_t pid)
+{
+	struct guest *g = &guests[nr_guests++];
+
+	snprintf(g->path, sizeof(g->path), "%.63s", path);
+	snprintf(g->control, sizeof(g->control), "%s", control);
+	g->pid = pid;
+	return g;
+}
+
+/* forkvm is where we are */
+static void forkvm_path(char *path, size_t size)
+{
+	char self[4096];
+	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (len < 0)
+		demo_fail("/proc is not there");
+	self[len] = 0;
+	snprintf(path, size, "%s/forkvm", dirname(self));
+}
+
+static struct guest *boot(void)
+{
+	char program[4096 + 8], control[80], console[80];
+	char *argv[] = { "forkvm", "run", "--kernel", (char *)kernel,
+		"--initrd", (char *)initrd, "--mem", (char *)mem, "--cpus",
+		(char *)cpus, "--control", control, "--console", console,
+		"--append", "fv.table=16 fv.batch=4 fv.sleep=40000",
+		thp ? "--thp" : NULL, NULL };
+	struct guest *g;
+	pid_t pid;
+	int err;
+
+	strcpy(dir, "/tmp/forkvm-demo.XXXXXX");
+	if (!mkdtemp(dir)) {
+		dir[0] = 0;
+		demo_fail("no directory in /tmp: %s", strerror(errno));
+	}
+	snprintf(control, sizeof(control), "%s/vm", dir);
+	snprintf(console, sizeof(console), "%s/console", dir);
+	forkvm_path(program, sizeof(program));
+	err = posix_spawn(&pid, program, NULL, NULL, argv, environ);
+	if (err)
+		demo_fail("can not start %s: %s", program, strerror(err));
+	g = add_guest("0", control, pid);
+	guest_connect(g, 60);
+	return g;
+}
+
+/* Has the guest's own account watched, and lets it work for a while */
+static void get_ready(struct guest *g)
+{
+	double start = seconds();
+
+	guest_ask(g, "wait ready 300");
+	say("  it is up after %.1f s, with %llu CPUs", seconds() - start,
+	    (unsigned long long)reply_number(g, "cpus"));
+	guest_ask(g, "watch %#llx %zu",
+		  (unsigned long long)reply_number(g, "gpa"),
+		  sizeof(struct status));
+	do {
+		usleep(200000);
+		guest_ask(g, "ask status");
+	} while (reply_number(g, "counter") < 50);
+	if (reply_number(g, "errors"))
+		demo_fail("the guest's memory is bad before any fork");
+}
+
+static void watched(const struct guest *g, uint64_t *counter, uint64_t *hash)
+{
+	char hex[2 * sizeof(struct status) + 1];
+	struct status status;
+	unsigned int i, byte;
+
+	reply_text(g, "watched", hex, sizeof(hex));
+	for (i = 0; i < sizeof(status); i++) {
+		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+			demo_fail("guest %s: what is watched is \"%s\"",
+				  g->path, hex);
+		((uint8_t *)&status)[i] = byte;
+	}
+	if (status.magic != STATUS_MAGIC)
+		demo_fail("guest %s: its status is not in its memory", g->path);
+	*counter = status.counter;
+	*hash = status.hash;
+}
+
+static void add_children(struct guest *parent, unsigned int nr)
+{
+	char list[REPLY_MAX], *item, *save;
+	unsigned int i = 1;
+
+	reply_text(parent, "children", list, sizeof(list));
+	for (item = strtok_r(list, ",", &save); item;
+	     item = strtok_r(NULL, ",", &save), i++) {
+		char path[80], *control = strchr(item, ':');
+
+		if (!control)
+			demo_fail("no child in \"%s\"", item);
+		snprintf(path, sizeof(path), "%s%s%u",
+			 parent == guests ? "" : parent->path,
+			 parent == guests ? "" : ".", i);
+		add_guest(path, control + 1, atoi(item));
+	}
+	if (i != nr + 1)
+		demo_fail("%u children were asked for, %u came", nr, i - 1);
+}
+
+static void fork_guest(struct guest *g, unsigned int nr, struct fork *f)
+{
+	say("  fork of guest %s into %u", g->path, nr);
+	guest_ask(g, "fork %u", nr);
+	f->pause_ns = reply_number(g, "pause_ns");
+	f->save_ns = reply_number(g, "save_ns");
+	f->capture_ns = reply_number(g, "capture_ns");
+	f->total_ns = reply_number(g, "total_ns");
+	f->stolen = reply_number(g, "stolen");
+	f->copied = reply_number(g, "copied");
+	f->shared = reply_number(g, "shared");
+	f->huge = reply_number(g, "huge");
+	watched(g, &f->counter, &f->hash);
+	add_children(g, nr);
+}
+
+/* A child says which one it is, by itself */
+static void meet(struct guest *g)
+{
+	char word[80];
+
+	guest_connect(g, 10);
+	guest_ask(g, "wait child 120");
+	snprintf(word, sizeof(word), " child %s ", g->path);
+	if (strncmp(g->reply + 2, word, strlen(word)))
+		demo_fail("guest %s says \"%s\"", g->path, g->reply);
+}
+
+static void read_status(struct guest *g)
+{
+	guest_ask(g, "ask status");
+	g->counter = reply_number(g, "counter");
+	g->hash = reply_hex(g, "hash");
+	g->errors = reply_number(g, "errors");
+}
+
+static void examine(struct guest *g)
+{
+	guest_ask(g, "ask random");
+	snprintf(g->random, sizeof(g->random), "%.32s", g->reply + 10);
+	g->renewed = reply_number(g, "renewed");
+	do {
+		read_status(g);
+	} while (g->counter <= g->counter_then + 4);
+	guest_ask(g, "ask verify");
+	g->errors += reply_number(g, "errors");
+	guest_memory(g);
+	if (g == guests)
+		return;
+	guest_ask(g, "info");
+	g->first_run_ns = reply_number(g, "first_run_ns");
+	g->first_line_ns = reply_number(g, "first_line_ns");
+	watched(g, &g->counter_then, &g->hash_then);
+}
+
+static bool all_differ(size_t field, size_t size)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < nr_guests; i++)
+		for (j = 0; j < i; j++)
+			if (!memcmp((char *)&guests[i] + field,
+				    (char *)&guests[j] + field, size))
+				return false;
+	return true;
+}
+
+static bool same_instant(const struct guest *first, unsigned int nr,
+			 const struct fork *f)
+{
+	for (; nr--; first++)
+		if (first->counter_then != f->counter ||
+		    first->hash_then != f->hash)
+			return false;
+	return true;
+}
+
+static void check_all(const struct fork *first, const struct fork *second)
+{
+	bool went_on = true, verified = true, renewed = true, timed = true;
+	uint64_t half_kib = (first->stolen + first->copied) * 4 / 2;
+	bool shared = true;
+	unsigned int i;
+
+	for (i = 0; i < nr_guests; i++) {
+		const struct guest *g = &guests[i];
+
+		went_on &= g->counter > g->counter_then;
+		verified &= !g->errors;
+		renewed &= i == 0 || g->renewed;
+		timed &= i == 0 || (g->first_run_ns &&
+				    g->first_line_ns > g->first_run_ns);
+		shared &= g->shared_kib && g->private_kib &&
+			  g->private_kib < half_kib;
+	}
+	checked(first->pause_ns && second->pause_ns &&
+		first->stolen + first->copied, "both forks were measured");
+	checked(timed, "every child ran, and said a line after that");
+	checked(same_instant(&guests[1], NR_CHILDREN, first),
+		"8 children began with guest 0's counter and hash");
+	checked(same_instant(&guests[1 + NR_CHILDREN], NR_GRANDCHILDREN,
+			     second),
+		"4 grandchildren began with guest 3's counter and hash");
+	checked(went_on, "every guest went on from there");
+	checked(all_differ(offsetof(struct guest, hash), sizeof(uint64_t)),
+		"no two guests have the same hash now");
+	checked(all_differ(offsetof(struct guest, random), 32),
+		"no two guests drew the same random number");
+	checked(renewed, "vmgenid renewed the random state of every child");
+	checked(verified, "all memory of all guests reads as written");
+	checked(shared, "each guest shares memory, and owns less than half of it");
+}
+
+static void print_fork(const struct guest *g, unsigned int nr,
+		       const struct fork *f)
+{
+	say("guest %s into %u: paused %.1f ms (state %.1f, capture %.1f, the "
+	    "rest waiting for CPUs),", g->path, nr, MS(f->pause_ns),
+	    MS(f->save_ns), MS(f->capture_ns));
+	say("  all children let go after %.0f ms; pages: %llu stolen, %llu "
+	    "copied, %llu of an older", MS(f->total_ns),
+	    (unsigned long long)f->stolen, (unsigned long long)f->copied,
+	    (unsigned long long)f->shared);
+	say("  snapshot, %llu of all in huge pages", (unsigned long long)f->huge);
+}
+
+static void print_guest(const struct guest *g)
+{
+	char run[16] = "-", line[16] = "-";
+
+	if (g->first_run_ns) {
+		snprintf(run, sizeof(run), "%.0f", MS(g->first_run_ns));
+		snprintf(line, sizeof(line), "%.0f", MS(g->first_line_ns));
+	}
+	say("%-5s %7s %7s  %6llu %08llx  %6llu %08llx  %.8s  %6.1f %7.1f",
+	    g->path, run, line, (unsigned long long)g->counter_then,
+	    (unsigned long long)g->hash_then >> 32,
+	    (unsigned long long)g->counter, (unsigned long long)g->hash >> 32,
+	    g->random, g->shared_kib / 1024.0, g->private_kib / 1024.0);
+}
+
+static void print_table(const struct fork *first, const struct fork *second)
+{
+	unsigned int i;
+
+	say("");
+	print_fork(&guests[0], NR_CHILDREN, first);
+	print_fork(&guests[THE_CHILD], NR_GRANDCHILDREN, second);
+	say("");
+	say("      ms until first  at its fork      now              random"
+	    "    memory MiB");
+	say("guest  instr.    line   count hash       count hash      number"
+	    "    shared private");
+	for (i = 0; i < nr_guests; i++)
+		print_guest(&guests[i]);
+	say("shared: seen in a snapshot so far; private: written since, a copy "
+	    "of its own");
+	say("");
+}
+
+/* The parent is still there when all others are gone */
+static void parent_alone(void)
+{
+	struct guest *g = &guests[0];
+	uint64_t before = g->counter;
+	unsigned int i;
+
+	for (i = 1; i < nr_guests; i++) {
+		guest_ask(&guests[i], "quit");
+		guests[i].pid = 0;
+	}
+	do {
+		read_status(g);
+	} while (g->counter <= before + 8);
+	guest_ask(g, "ask verify");
+	checked(!g->errors && !reply_number(g, "errors"),
+		"guest 0 lost nothing, alone again");
+	guest_ask(g, "ask stop");
+}
+
+static void demo(void)
+{
+	struct fork first, second;
+	struct guest *g;
+	unsigned int i;
+
+	say("A Linux guest boots in forkvm: %s, %s, %s vCPU%s", kernel, mem,
+	    cpus, strcmp(cpus, "1") ? "s" : "");
+	g = boot();
+	get_ready(g);
+	say("  it counts and hashes pages of a 16 MiB table that it changes");
+	fork_guest(g, NR_CHILDREN, &first);
+	g->counter_then = first.counter;
+	g->hash_then = first.hash;
+	for (i = 1; i <= NR_CHILDREN; i++)
+		meet(&guests[i]);
+	fork_guest(&guests[THE_CHILD], NR_GRANDCHILDREN, &second);
+	for (; i < nr_guests; i++)
+		meet(&guests[i]);
+	say("  %u guests run; looking at each", nr_guests);
+	for (i = 0; i < nr_guests; i++)
+		examine(&guests[i]);
+	print_table(&first, &second);
+	check_all(&first, &second);
+	parent_alone();
+	for (i = 0; i < nr_checks; i++)
+		say("checked: %s", checks[i]);
+}
+
+/*
+ * Its cpu_exec() sees the vector that VMRUN has just injected as an exception
+ * still to come, if another CPU's interrupt asks for an exit at that moment.
+ */
+static void warn_of_tcg(void)
+{
+	char line[256];
+	bool tcg = false;
+	FILE *f = fopen("/proc/cpuinfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		tcg |= strstr(line, "model name") && strstr(line, "QEMU TCG");
+	if (f)
+		fclose(f);
+	if (tcg && sysconf(_SC_NPROCESSORS_ONLN) > 1)
+		say("Beware: several CPUs on one thread of QEMU's TCG "
+		    "(thread=single) deliver some of a\nnested guest's "
+		    "interrupts twice, and it crashes or hangs; use -smp 1.");
+}
+
+static void usage(int status)
+{
+	fprintf(status ? stderr : stdout,
+		"forkvm-demo [--kernel FILE] [--initrd FILE] [--mem SIZE] "
+		"[--cpus N] [--thp]\n"
+		"Boots a Linux guest, forks it into 8 while it runs, one of "
+		"them into 4, and\nchecks what became of them. Exit status 0 "
+		"means that all of it was as it should.\n");
+	exit(status);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "mem", required_argument, NULL, 'm' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "thp", no_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "k:i:m:c:th", options, NULL)) >= 0)
+		switch (c) {
+		case 'k': kernel = optarg; break;
+		case 'i': initrd = optarg; break;
+		case 'm': mem = optarg; break;
+		case 'c': cpus = optarg; break;
+		case 't': thp = true; break;
+		default: usage(c == 'h' ? 0 : 2);
+		}
+	if (access("/dev/vmfork", R_OK | W_OK))
+		demo_fail("can not use /dev/vmfork: %s; load vmfork.ko",
+			  strerror(errno));
+	warn_of_tcg();
+	demo();
+	clean_up();
+	return 0;
+}
