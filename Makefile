@@ -34,7 +34,7 @@ help:
 #:   make bench      measure; figures go to build/bench.json
 #:   make vm-shell   a shell in the test VM
 #:   make setup      install the Debian packages that are missing (root)
-#:   make install    install module and tools (DESTDIR=, PREFIX=; root)
+#:   make install    install module, library and vmfork (DESTDIR=, PREFIX=)
 #:   make clean      remove what was built; make distclean: downloads too
 #:
 #:   KVER=6.12       kernel: a full release, or the beginning of one that
@@ -130,12 +130,10 @@ install: all
 	install -D -m 644 $(O)/$$release/vmfork.ko \
 		$(DESTDIR)/lib/modules/$$release/extra/vmfork.ko && \
 	{ [ -n "$(DESTDIR)" ] || depmod $$release; }
-	@for tool in $(TOOLS); do \
+	@for tool in tools/lib tools/vmfork; do \
 		$(MAKE) -C $$tool O=$(O) PREFIX=$(PREFIX) \
 			DESTDIR=$(DESTDIR) install || exit 1; \
 	done
-	install -D -m 644 uapi/linux/vmfork.h \
-		$(DESTDIR)$(PREFIX)/include/linux/vmfork.h
 
 .PHONY: clean
 clean:
