@@ -14,6 +14,8 @@ sound='[    0.000000] Linux version 6.12.117+deb12-amd64 (gcc-12 (Debian 12.2.0)
 [    0.011000] rcu: RCU calculated value of scheduler-enlistment delay is 25
 [    0.100000] Spectre V2 : Kernel not compiled with retpoline; no mitigation
 [    0.230000] clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2
+[    1.900000] kasan: KernelAddressSanitizer initialized
+[    2.000000] WX: DEBUG: nothing to say
 [    2.100000] SVM: kvm: Nested Virtualization enabled
 [    2.200000] vmfork: loading out-of-tree module taints kernel.
 [    2.200001] vmfork: module verification failed: signature and/or required key missing - tainting kernel
