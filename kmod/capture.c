@@ -253,12 +253,11 @@ static int run_in_kthread(struct vmfork_job *job)
 	job->memcg = get_mem_cgroup_from_mm(current->mm);
 	job->cred = get_current_cred();
 	init_completion(&job->done);
-	INIT_WORK_ONSTACK(&job->work, run_remote_job);
+	INIT_WORK(&job->work, run_remote_job);
 	queue_work(capture_wq, &job->work);
 	if (wait_for_completion_killable(&job->done))
 		WRITE_ONCE(job->cancel, true);
 	flush_work(&job->work);
-	destroy_work_on_stack(&job->work);
 	put_cred(job->cred);
 	mem_cgroup_put(job->memcg);
 	return job->err;
