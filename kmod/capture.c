@@ -338,8 +338,8 @@ static int capture(struct vmfork_job *job)
 		goto out_mm;
 	}
 	err = vmfork_check_regions(job->regions, arg->nr_regions,
-				   job->mm->task_size, &arg->snapshot_size,
-				   &job->why);
+				   job->mm->task_size ?: TASK_SIZE_MAX,
+				   &arg->snapshot_size, &job->why);
 	if (err)
 		goto out_mm;
 
