@@ -73,7 +73,7 @@ static long wrong_anywhere(struct area *area, int fd, struct peer *one,
 	wrong += !area_others_right(area);
 	wrong += snapshot_check(fd, area->offset, area->view.pages,
 				area->view.model, "pread");
-	for (i = 0; i < sizeof(who) / sizeof(who[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(who); i++) {
 		if (view_map(&view, who[i], fd, area->offset,
 			     area->view.pages, area->view.model)) {
 			note("child %zu could not map the snapshot", i);
@@ -423,7 +423,7 @@ TEST(advice_is_kept)
 	size_t i;
 	int fd, again;
 
-	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(kept); i++) {
 		ASSERT_EQ(0, area_make(&area, KIND_HOLE, 4 * MIB, OFFSET));
 		ASSERT_EQ(0, madvise(area.view.addr, area.len, MADV_HUGEPAGE));
 		ASSERT_EQ(0, madvise(area.view.addr, area.len,

@@ -27,6 +27,8 @@
 #define CORE	1024UL
 #define ZONE	64UL
 #define ALL	(CORE + 2 * ZONE)
+/* With the place away, and a guard page before, between and after */
+#define ROOM	(ALL + ZONE + 3)
 #define WORDS	(PAGE / sizeof(uint64_t))
 #define WRITERS	2
 #define MAX_DISTURBERS 16
@@ -34,6 +36,7 @@
 /* In memory that is shared with peers; a writer writes every second page. */
 struct race {
 	char *zone[2];			/* before and after the core */
+	char *away;			/* where a zone may go for a moment */
 	volatile uint64_t *core;
 	volatile uint64_t wrote[CORE];
 	volatile uint64_t lost;
@@ -149,18 +152,17 @@ static void turn_discard(struct race *r, uint64_t *seed)
 
 static void turn_move(struct race *r, uint64_t *seed)
 {
-	char *away = reserve(ZONE * PAGE, 0), *zone = r->zone[rnd(seed) & 1];
+	char *zone = r->zone[rnd(seed) & 1];
 
-	if (!away)
-		return;
+	/* Where the zone is of several mappings it fails, and unmaps. */
 	if (mremap(zone, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE |
-		   MREMAP_FIXED, away) == MAP_FAILED) {
-		munmap(away, ZONE * PAGE);
-		return;
+		   MREMAP_FIXED, r->away) != MAP_FAILED) {
+		relax();
+		mremap(r->away, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE |
+		       MREMAP_FIXED, zone);
 	}
-	relax();
-	mremap(away, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
-	       zone);
+	mmap(r->away, ZONE * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+	     MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
 static void turn_lock(struct race *r, uint64_t *seed)
@@ -300,7 +302,7 @@ static const struct disturber disturbers[] = {
 	{ "capture", turn_capture, false, NULL, {} },
 };
 
-#define NR_DISTURBERS (sizeof(disturbers) / sizeof(disturbers[0]))
+#define NR_DISTURBERS ARRAY_SIZE(disturbers)
 
 /* In the same order */
 enum {
@@ -339,11 +341,8 @@ static int race_start(struct race *r, uint32_t what, bool huge, uint64_t seed)
 
 	memset(r, 0, sizeof(*r));
 	r->seed = seed;
-	/*
-	 * A guard page stays at either end, so that nobody else's mmap() finds
-	 * room where a zone is missing for a moment.
-	 */
-	room = reserve((ALL + 2) * PAGE, HUGE - (ZONE + 1) * PAGE);
+	/* Guarded, so that nobody's mmap() finds room where a zone was. */
+	room = reserve(ROOM * PAGE, HUGE - (ZONE + 1) * PAGE);
 	if (!room)
 		return -ENOMEM;
 	room += PAGE;
@@ -354,6 +353,7 @@ static int race_start(struct race *r, uint32_t what, bool huge, uint64_t seed)
 	r->zone[0] = room;
 	r->core = (void *)(room + ZONE * PAGE);
 	r->zone[1] = room + (ZONE + CORE) * PAGE;
+	r->away = room + (ALL + 1) * PAGE;
 	for (i = 0; i < WRITERS; i++) {
 		writers[i] = (struct worker){ r, i, seed + i };
 		if (pthread_create(&r->thread[r->nr_threads++], NULL, write_on,
@@ -386,7 +386,7 @@ static long race_stop(struct race *r)
 		if (r->core[page * WORDS] != r->wrote[page] ||
 		    r->core[page * WORDS + WORDS - 1] != r->wrote[page])
 			r->lost++;
-	munmap(r->zone[0] - PAGE, (ALL + 2) * PAGE);
+	munmap(r->zone[0] - PAGE, ROOM * PAGE);
 	return r->lost;
 }
 

@@ -146,7 +146,7 @@ TEST_F(file, pread_in_parts)
 
 	ASSERT_EQ((ssize_t)sizeof(whole), pread(self->fd, whole, sizeof(whole),
 						OFFSET + 5 * PAGE));
-	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
 		ASSERT_EQ((ssize_t)parts[i].len,
 			  pread(self->fd, part, parts[i].len,
 				OFFSET + 5 * PAGE + parts[i].at));
@@ -623,7 +623,7 @@ TEST_F(file, advice)
 		MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_FREE,
 		25 /* MADV_COLLAPSE */,
 	};
-	size_t nr = sizeof(advices) / sizeof(advices[0]), i, page, edge;
+	size_t nr = ARRAY_SIZE(advices), i, page, edge;
 	struct view view;
 
 	/* Whether it is taken or not, it changes no contents. */

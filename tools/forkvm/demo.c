@@ -9,9 +9,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <libgen.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "demo_ctl.h"
+#include "client.h"
 #include "guest/table.h"
 
 #define NR_CHILDREN		8
@@ -30,8 +28,6 @@
 #define THE_CHILD		3	/* that is forked itself */
 #define NR_GUESTS		(1 + NR_CHILDREN + NR_GRANDCHILDREN)
 #define MS(ns)			((ns) / 1e6)
-
-extern char **environ;
 
 /* A fork, seen from the guest that was forked */
 struct fork {
@@ -64,7 +60,7 @@ static void clean_up(void)
 		perror(dir);
 }
 
-void demo_fail(const char *fmt, ...)
+void client_fail(const char *fmt, ...)
 {
 	char name[128];
 	char line[256];
@@ -100,7 +96,7 @@ static void say(const char *fmt, ...)
 static void checked(bool good, const char *what)
 {
 	if (!good)
-		demo_fail("it does not hold that %s", what);
+		client_fail("it does not hold that %s", what);
 	snprintf(checks[nr_checks++], sizeof(checks[0]), "%s", what);
 }
 
@@ -112,54 +108,20 @@ static double seconds(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-static struct guest *add_guest(const char *path, const char *control, pid_t pid)
-{
-	struct guest *g = &guests[nr_guests++];
-
-	snprintf(g->path, sizeof(g->path), "%.63s", path);
-	snprintf(g->control, sizeof(g->control), "%s", control);
-	g->pid = pid;
-	return g;
-}
-
-/* forkvm is where we are */
-static void forkvm_path(char *path, size_t size)
-{
-	char self[4096];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (len < 0)
-		demo_fail("/proc is not there");
-	self[len] = 0;
-	snprintf(path, size, "%s/forkvm", dirname(self));
-}
-
 static struct guest *boot(void)
 {
-	char program[4096 + 8], control[80], console[80];
-	char *argv[] = { "forkvm", "run", "--kernel", (char *)kernel,
+	char *options[] = { "--kernel", (char *)kernel,
 		"--initrd", (char *)initrd, "--mem", (char *)mem, "--cpus",
-		(char *)cpus, "--control", control, "--console", console,
-		"--append", "fv.table=16 fv.batch=4 fv.sleep=40000",
+		(char *)cpus, "--append", "fv.table=16 fv.batch=4 fv.sleep=40000",
 		thp ? "--thp" : NULL, NULL };
-	struct guest *g;
-	pid_t pid;
-	int err;
 
 	strcpy(dir, "/tmp/forkvm-demo.XXXXXX");
 	if (!mkdtemp(dir)) {
 		dir[0] = 0;
-		demo_fail("no directory in /tmp: %s", strerror(errno));
+		client_fail("no directory in /tmp: %s", strerror(errno));
 	}
-	snprintf(control, sizeof(control), "%s/vm", dir);
-	snprintf(console, sizeof(console), "%s/console", dir);
-	forkvm_path(program, sizeof(program));
-	err = posix_spawn(&pid, program, NULL, NULL, argv, environ);
-	if (err)
-		demo_fail("can not start %s: %s", program, strerror(err));
-	g = add_guest("0", control, pid);
-	guest_connect(g, 60);
-	return g;
+	guest_boot(&guests[nr_guests++], dir, options);
+	return &guests[0];
 }
 
 /* Has the guest's own account watched, and lets it work for a while */
@@ -178,7 +140,7 @@ static void get_ready(struct guest *g)
 		guest_ask(g, "ask status");
 	} while (reply_number(g, "counter") < 50);
 	if (reply_number(g, "errors"))
-		demo_fail("the guest's memory is bad before any fork");
+		client_fail("the guest's memory is bad before any fork");
 }
 
 static void watched(const struct guest *g, uint64_t *counter, uint64_t *hash)
@@ -190,41 +152,20 @@ static void watched(const struct guest *g, uint64_t *counter, uint64_t *hash)
 	reply_text(g, "watched", hex, sizeof(hex));
 	for (i = 0; i < sizeof(status); i++) {
 		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
-			demo_fail("guest %s: what is watched is \"%s\"",
+			client_fail("guest %s: what is watched is \"%s\"",
 				  g->path, hex);
 		((uint8_t *)&status)[i] = byte;
 	}
 	if (status.magic != STATUS_MAGIC)
-		demo_fail("guest %s: its status is not in its memory", g->path);
+		client_fail("guest %s: its status is not in its memory", g->path);
 	*counter = status.counter;
 	*hash = status.hash;
-}
-
-static void add_children(struct guest *parent, unsigned int nr)
-{
-	char list[REPLY_MAX], *item, *save;
-	unsigned int i = 1;
-
-	reply_text(parent, "children", list, sizeof(list));
-	for (item = strtok_r(list, ",", &save); item;
-	     item = strtok_r(NULL, ",", &save), i++) {
-		char path[80], *control = strchr(item, ':');
-
-		if (!control)
-			demo_fail("no child in \"%s\"", item);
-		snprintf(path, sizeof(path), "%s%s%u",
-			 parent == guests ? "" : parent->path,
-			 parent == guests ? "" : ".", i);
-		add_guest(path, control + 1, atoi(item));
-	}
-	if (i != nr + 1)
-		demo_fail("%u children were asked for, %u came", nr, i - 1);
 }
 
 static void fork_guest(struct guest *g, unsigned int nr, struct fork *f)
 {
 	say("  fork of guest %s into %u", g->path, nr);
-	guest_ask(g, "fork %u", nr);
+	nr_guests += guest_fork(g, "", &guests[nr_guests], nr);
 	f->pause_ns = reply_number(g, "pause_ns");
 	f->save_ns = reply_number(g, "save_ns");
 	f->capture_ns = reply_number(g, "capture_ns");
@@ -234,19 +175,6 @@ static void fork_guest(struct guest *g, unsigned int nr, struct fork *f)
 	f->shared = reply_number(g, "shared");
 	f->huge = reply_number(g, "huge");
 	watched(g, &f->counter, &f->hash);
-	add_children(g, nr);
-}
-
-/* A child says which one it is, by itself */
-static void meet(struct guest *g)
-{
-	char word[80];
-
-	guest_connect(g, 10);
-	guest_ask(g, "wait child 120");
-	snprintf(word, sizeof(word), " child %s ", g->path);
-	if (strncmp(g->reply + 2, word, strlen(word)))
-		demo_fail("guest %s says \"%s\"", g->path, g->reply);
 }
 
 static void read_status(struct guest *g)
@@ -416,10 +344,10 @@ static void demo(void)
 	g->counter_then = first.counter;
 	g->hash_then = first.hash;
 	for (i = 1; i <= NR_CHILDREN; i++)
-		meet(&guests[i]);
+		guest_meet(&guests[i]);
 	fork_guest(&guests[THE_CHILD], NR_GRANDCHILDREN, &second);
 	for (; i < nr_guests; i++)
-		meet(&guests[i]);
+		guest_meet(&guests[i]);
 	say("  %u guests run; looking at each", nr_guests);
 	for (i = 0; i < nr_guests; i++)
 		examine(&guests[i]);
@@ -484,7 +412,7 @@ int main(int argc, char **argv)
 		default: usage(c == 'h' ? 0 : 2);
 		}
 	if (access("/dev/vmfork", R_OK | W_OK))
-		demo_fail("can not use /dev/vmfork: %s; load vmfork.ko",
+		client_fail("can not use /dev/vmfork: %s; load vmfork.ko",
 			  strerror(errno));
 	warn_of_tcg();
 	demo();

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the demo needs to speak with many forkvms.
+ * A client of many forkvms: what the demo and the tests of guests share.
  */
-#ifndef DEMO_CTL_H
-#define DEMO_CTL_H
+#ifndef FORKVM_CLIENT_H
+#define FORKVM_CLIENT_H
 
 #include <stdint.h>
 #include <sys/types.h>
 
 #define REPLY_MAX	4096
 
-/* A guest of the demo, and what it said of itself */
+/* A guest, and what it said of itself */
 struct guest {
 	char path[64];			/* "0" is the first, "3.1" a child's */
 	char control[108];
@@ -26,10 +26,18 @@ struct guest {
 	int renewed;
 };
 
-void demo_fail(const char *fmt, ...)
+/* Whoever uses this says what failing means; it does not return. */
+void client_fail(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
+
+void guest_boot(struct guest *g, const char *dir, char *const options[]);
+unsigned int guest_fork(struct guest *g, const char *how, struct guest *child,
+			unsigned int nr);
+void guest_meet(struct guest *g);
 void guest_connect(struct guest *g, unsigned int seconds);
-const char *guest_ask(struct guest *g, const char *fmt, ...)
+void guest_ask(struct guest *g, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+int guest_try(struct guest *g, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 uint64_t reply_number(const struct guest *g, const char *key);
 uint64_t reply_hex(const struct guest *g, const char *key);
@@ -37,4 +45,4 @@ void reply_text(const struct guest *g, const char *key, char *text,
 		size_t size);
 void guest_memory(struct guest *g);
 
-#endif /* DEMO_CTL_H */
+#endif /* FORKVM_CLIENT_H */

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Guests: a Linux guest that verifies its own memory keeps doing so while it
+ * is forked again and again; so do its children and theirs, and who dies makes
+ * no difference to the others.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kselftest_harness.h"
+#include "guests.h"
+
+#define FORKS	20
+#define KEPT	3	/* children that live on for so many forks */
+
+FIXTURE(guest) { };
+
+FIXTURE_VARIANT(guest) {
+	const char *cpus;
+	bool thp;
+};
+
+FIXTURE_VARIANT_ADD(guest, two_vcpus_4k) { .cpus = "2", .thp = false };
+FIXTURE_VARIANT_ADD(guest, two_vcpus_thp) { .cpus = "2", .thp = true };
+
+FIXTURE_SETUP(guest)
+{
+	const char *refused = guests_refused();
+
+	if (refused)
+		SKIP(return, "%s", refused);
+	guests_boot(variant->cpus, variant->thp, "fork");
+}
+
+FIXTURE_TEARDOWN(guest)
+{
+	guests_end();
+}
+
+static struct guest *fork_one(struct guest *g)
+{
+	struct guest *child = guests_fork(g, "", 1);
+
+	guest_meet(child);
+	return child;
+}
+
+/* Its counter has to rise, and every page has to fit its seed */
+static bool works(struct guest *g, uint64_t *counter)
+{
+	uint64_t before = *counter;
+	unsigned int tries = 0;
+
+	do {
+		*counter = guest_counter(g);
+	} while (*counter <= before && tries++ < 50);
+	return *counter > before && guest_verified(g);
+}
+
+TEST_F_TIMEOUT(guest, forked_again_and_again, 280)
+{
+	struct guest *parent = &guests[0];
+	uint64_t counter = 0, child_counter;
+	struct guest *child;
+	unsigned int i;
+
+	for (i = 1; i <= FORKS; i++) {
+		child = fork_one(parent);
+		ASSERT_TRUE(works(parent, &counter));
+		child_counter = 0;
+		ASSERT_TRUE(works(child, &child_counter));
+		if (i <= KEPT)
+			continue;
+		/* It has seen three more forks of its parent by now */
+		ASSERT_TRUE(guest_verified(&guests[i - KEPT]));
+		guest_kill(&guests[i - KEPT]);
+	}
+	guest_ask(parent, "info");
+	ASSERT_EQ(reply_number(parent, "children"), FORKS);
+	ASSERT_TRUE(works(parent, &counter));
+}
+
+TEST_F_TIMEOUT(guest, the_dead_make_no_difference, 280)
+{
+	struct guest *parent = &guests[0], *middle, *sibling, *last, *late;
+	uint64_t counter = 0;
+
+	middle = fork_one(parent);
+	sibling = fork_one(parent);
+	last = fork_one(middle);
+	ASSERT_STREQ(last->path, "1.1");
+	guest_kill(middle);
+	ASSERT_TRUE(works(parent, &counter));
+	counter = 0;
+	ASSERT_TRUE(works(last, &counter));
+	counter = 0;
+	ASSERT_TRUE(works(sibling, &counter));
+
+	guest_kill(parent);
+	ASSERT_TRUE(works(sibling, &counter));
+	counter = 0;
+	ASSERT_TRUE(works(last, &counter));
+
+	late = fork_one(last);
+	ASSERT_STREQ(late->path, "1.1.1");
+	guest_kill(last);
+	counter = 0;
+	ASSERT_TRUE(works(late, &counter));
+	guest_kill(sibling);
+	ASSERT_TRUE(works(late, &counter));
+}
+
+/* Running forkvms, ours or not */
+static int count_forkvms(void)
+{
+	FILE *ps = popen("ps | grep -c '[f]orkvm \\(run\\|child\\)'", "r");
+	char line[64] = "";
+
+	if (!ps || !fgets(line, sizeof(line), ps))
+		client_fail("can not list processes");
+	pclose(ps);
+	return atoi(line);
+}
+
+#define CONSOLE_MORE	5	/* "console" is longer than "vm" */
+
+/*
+ * Children that can not be built: the name of their console file is too long.
+ * A fork adds two bytes to it, so this is also a fork of a fork of a fork.
+ */
+TEST(failed_fork_leaves_the_guest)
+{
+	const char *refused = guests_refused();
+	unsigned int tries = 0;
+	char name[96] = "";
+	uint64_t counter = 0;
+	struct guest *g;
+
+	if (refused)
+		SKIP(return, "%s", refused);
+	memset(name, 'x', 80);
+	g = guests_boot("1", false, name);
+	while (strlen(g->control) + CONSOLE_MORE + 2 < sizeof(g->control))
+		g = fork_one(g);
+	EXPECT_GT(nr_guests, 3);
+	EXPECT_TRUE(works(g, &counter));
+	EXPECT_NE(guest_try(g, "fork 2"), 0);
+	EXPECT_NE(strstr(g->reply, "too long"), NULL);
+	EXPECT_TRUE(works(g, &counter));
+	guest_ask(g, "info");
+	EXPECT_EQ(reply_number(g, "children"), 0);
+
+	/* Of those who were killed half-made there may be zombies for a while */
+	while (count_forkvms() != (int)nr_guests && tries++ < 50)
+		usleep(100000);
+	EXPECT_EQ(count_forkvms(), (int)nr_guests);
+	guests_end();
+}
+
+TEST_HARNESS_MAIN

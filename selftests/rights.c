@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rights: whose memory a process may capture, by pidfd or its own, and who may
+ * open the device.
+ */
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <linux/capability.h>
+
+#include "abi.h"
+#include "peer.h"
+
+TEST_F(abi, bad_pidfd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	self->cap.pidfd = null;
+	refused_outright(EBADF);
+	self->cap.pidfd = self->dev;
+	refused_outright(EBADF);
+	self->cap.pidfd = 9999;
+	refused_outright(EBADF);
+	self->cap.pidfd = -2;
+	refused_outright(EBADF);
+	close(null);
+	self->cap.pidfd = -1;
+	works();
+}
+
+TEST_F(abi, own_pidfd)
+{
+	self->cap.pidfd = pidfd_of(getpid());
+	ASSERT_LE(0, self->cap.pidfd);
+	works();
+	close(self->cap.pidfd);
+}
+
+TEST_F(abi, dead_process)
+{
+	siginfo_t info;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	self->cap.pidfd = pidfd_of(pid);
+	ASSERT_LE(0, self->cap.pidfd);
+	/* It has exited, but nobody has waited for it. */
+	ASSERT_EQ(0, waitid(P_PID, pid, &info, WEXITED | WNOWAIT));
+	check_refused(_metadata, self, ESRCH, VMFORK_OK, 0, 0, true);
+	EXPECT_EQ(VMFORK_DYING, self->cap.refusal);
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	check_refused(_metadata, self, ESRCH, VMFORK_OK, 0, 0, true);
+	EXPECT_EQ(VMFORK_DYING, self->cap.refusal);
+	close(self->cap.pidfd);
+}
+
+/* In a peer: gives up all privileges but @keep, and captures. */
+struct drop_arg {
+	int dev;
+	uint32_t keep;
+	bool itself;
+	struct vmfork_capture *cap;	/* shared memory */
+};
+
+static long do_capture_without_rights(int pidfd, const void *arg)
+{
+	const struct drop_arg *drop = arg;
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[2] = {
+		{ .effective = drop->keep, .permitted = drop->keep },
+	};
+	struct vmfork_region region;
+	int fd;
+
+	prctl(PR_SET_KEEPCAPS, 1);
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534) ||
+	    syscall(SYS_capset, &head, data))
+		return -ENOTRECOVERABLE;
+	memcpy(&region, (void *)(uintptr_t)drop->cap->regions, sizeof(region));
+	drop->cap->regions = (uintptr_t)&region;
+	drop->cap->pidfd = drop->itself ? -1 : pidfd;
+	fd = capture_full(drop->dev, drop->cap);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+static long capture_without_rights(FIXTURE_DATA(abi) *self, uint32_t keep,
+				   bool itself)
+{
+	struct drop_arg drop = {
+		.dev = self->dev, .keep = keep, .itself = itself,
+		.cap = shared_alloc(sizeof(self->cap)),
+	};
+	struct peer *peer = peer_start();
+	int pidfd = pidfd_of(getpid());
+	long ret;
+
+	*drop.cap = self->cap;
+	ret = peer_call(peer, do_capture_without_rights, pidfd, &drop,
+			sizeof(drop));
+	close(pidfd);
+	peer_kill(peer);
+	return ret;
+}
+
+/* The descriptor of the device gives a process rights to itself alone. */
+TEST_F(abi, no_right_to_another_process)
+{
+	EXPECT_EQ(-EPERM, capture_without_rights(self, 0, false));
+	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+	EXPECT_EQ(0, capture_without_rights(self, 0, true));
+	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+	EXPECT_EQ(0, capture_without_rights(self, 1 << CAP_SYS_PTRACE, false));
+	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+}
+
+static long do_open_device(int fd, const void *arg)
+{
+	(void)fd;
+	(void)arg;
+	if (setresuid(65534, 65534, 65534))
+		return -ENOTRECOVERABLE;
+	fd = open(VMFORK_DEVICE, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+TEST_F(abi, device_is_for_root)
+{
+	struct peer *peer = peer_start();
+
+	ASSERT_NE(NULL, peer);
+	EXPECT_EQ(-EACCES, peer_call(peer, do_open_device, -1, NULL, 0));
+	peer_kill(peer);
+}
+
+TEST_HARNESS_MAIN
