@@ -202,7 +202,7 @@ TEST_F_TIMEOUT(guest, every_byte_is_the_same, 280)
 	close(snapshot);
 
 	guest_ask(parent, "pause");
-	guest_ask(parent, "fork 1");
+	guests_fork(parent, "", 1);
 	pages_huge = reply_number(parent, "huge");
 	EXPECT_EQ(pages_huge > 0, variant->thp);
 }
