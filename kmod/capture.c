@@ -31,6 +31,7 @@
 
 #include "capture.h"
 #include "compat/pidfd.h"
+#include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
 
@@ -52,6 +53,8 @@ static struct workqueue_struct *capture_wq;
  * @cancel: the caller was killed while a kernel thread is at work
  * @memcg: the caller's, for what the kernel thread allocates
  * @cred: the caller's, likewise
+ * @owner: who is charged for the pages
+ * @wiped: pages of the regions that were left out
  * @err: the kernel thread's result
  */
 struct vmfork_job {
@@ -63,6 +66,8 @@ struct vmfork_job {
 	bool cancel;
 	struct mem_cgroup *memcg;
 	const struct cred *cred;
+	struct vmfork_owner *owner;
+	u64 wiped;
 	int err;
 	struct work_struct work;
 	struct completion done;
@@ -94,7 +99,8 @@ static int find_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		return err;
 	vma = find_vma(job->mm, addr);
 	if (vma && vma->vm_start <= addr) {
-		reason = vmfork_check_vma(vma);
+		piece->wiped = vma->vm_flags & VM_WIPEONFORK;
+		reason = piece->wiped ? VMFORK_OK : vmfork_check_vma(vma);
 		piece->addr = addr;
 		piece->len = min(end, vma->vm_end) - addr;
 		piece->vm_flags = vma->vm_flags;
@@ -108,6 +114,7 @@ static void init_piece(struct vmfork_job *job, struct vmfork_piece *piece)
 	*piece = (struct vmfork_piece) {
 		.snap		= vmfork_file_snapshot(job->file),
 		.mm		= job->mm,
+		.owner		= job->owner,
 		.counts		= &job->arg,
 		.why		= &job->why,
 		.cancel		= &job->cancel,
@@ -118,18 +125,27 @@ static void init_piece(struct vmfork_job *job, struct vmfork_piece *piece)
 	};
 }
 
+static bool next_kept(struct vmfork_job *job, u64 *addr, u64 region_end,
+		      u64 *end)
+{
+	return vmfork_next_kept(job->regions, job->arg.nr_regions, region_end,
+				addr, end);
+}
+
 /* Everything that can be refused is, before anything is captured. */
 static int prepare_region(struct vmfork_job *job,
 			  const struct vmfork_region *region)
 {
-	unsigned long addr = region->addr, end = addr + region->len;
+	u64 addr = region->addr, region_end = addr + region->len, end;
 	struct vmfork_piece piece;
 	int err = 0;
 
 	init_piece(job, &piece);
-	for (; !err && addr < end; addr = piece.addr + piece.len) {
+	for (; !err && next_kept(job, &addr, region_end, &end);
+	     addr = piece.addr + piece.len) {
 		err = find_piece(job, &piece, addr, end);
-		if (!err && get_mm_counter(job->mm, MM_SWAPENTS))
+		if (!err && !piece.wiped &&
+		    get_mm_counter(job->mm, MM_SWAPENTS))
 			err = vmfork_piece_swapin(&piece);
 	}
 	return err;
@@ -174,12 +190,13 @@ static int capture_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 
 	for (attempt = 0;; attempt++) {
 		job->why.reason = VMFORK_OK;
+		piece->smalls = 0;
 		piece->suspects = 0;
 		piece->pinned = 0;
 		piece->busy = 0;
 		piece->unsettled = false;
 		err = find_piece(job, piece, addr, end);
-		if (!err)
+		if (!err && !piece->wiped)
 			err = vmfork_piece_capture(piece, job->file);
 		if (err != -EAGAIN || attempt == MAX_ATTEMPTS)
 			return err;
@@ -193,18 +210,22 @@ static int capture_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 static int capture_region(struct vmfork_job *job,
 			  const struct vmfork_region *region)
 {
-	unsigned long addr = region->addr, end = addr + region->len;
+	u64 addr = region->addr, region_end = addr + region->len, end;
 	struct vmfork_piece piece;
+	u64 kept = 0;
 	int err = 0;
 
-	while (!err && addr < end) {
+	while (!err && next_kept(job, &addr, region_end, &end)) {
 		init_piece(job, &piece);
 		piece.index = (region->offset + (addr - region->addr)) >>
 			      PAGE_SHIFT;
 		err = capture_piece(job, &piece, addr, end);
 		vmfork_piece_release(&piece);
 		addr += piece.len;
+		if (!piece.wiped)
+			kept += piece.len;
 	}
+	job->wiped += (region->len - kept) >> PAGE_SHIFT;
 	return err;
 }
 
@@ -220,11 +241,15 @@ static int run_job(struct vmfork_job *job)
 	if (err)
 		return err;
 	for (i = 0; !err && i < job->arg.nr_regions; i++) {
+		if (job->regions[i].flags & VMFORK_REGION_WIPE)
+			continue;
 		job->why.region = i;
 		err = prepare_region(job, &job->regions[i]);
 	}
 	job->arg.ns_prepare = ktime_get_ns() - begin;
 	for (i = 0; !err && i < job->arg.nr_regions; i++) {
+		if (job->regions[i].flags & VMFORK_REGION_WIPE)
+			continue;
 		job->why.region = i;
 		err = capture_region(job, &job->regions[i]);
 	}
@@ -315,8 +340,10 @@ static void count_results(struct vmfork_job *job)
 
 	arg->pages_hole = 0;
 	for (i = 0; i < arg->nr_regions; i++)
-		arg->pages_hole += job->regions[i].len >> PAGE_SHIFT;
-	arg->pages_hole -= pages;
+		if (!(job->regions[i].flags & VMFORK_REGION_WIPE))
+			arg->pages_hole += job->regions[i].len >> PAGE_SHIFT;
+	arg->pages_hole -= pages + job->wiped;
+	arg->pages_wiped = job->wiped;
 	arg->id = snap->id;
 	arg->pages_shared = pages - arg->pages_stolen - arg->pages_copied;
 	arg->pages_huge = vmfork_tree_huge_folios(&snap->tree) *
@@ -343,10 +370,15 @@ static int capture(struct vmfork_job *job)
 	if (err)
 		goto out_mm;
 
+	job->owner = vmfork_owner_get(current_uid());
+	if (!job->owner) {
+		err = -ENOMEM;
+		goto out_mm;
+	}
 	job->file = vmfork_snapshot_create(arg->snapshot_size);
 	if (IS_ERR(job->file)) {
 		err = PTR_ERR(job->file);
-		goto out_mm;
+		goto out_owner;
 	}
 	if (job->mm == current->mm)
 		err = run_job(job);
@@ -356,6 +388,8 @@ static int capture(struct vmfork_job *job)
 		fput(job->file);
 	else
 		count_results(job);
+out_owner:
+	vmfork_owner_put(job->owner);
 out_mm:
 	mmput(job->mm);
 	return err;
@@ -370,11 +404,12 @@ static void clear_results(struct vmfork_capture *arg)
 static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 		   u32 *size)
 {
+	u32 i, captured = 0;
 	int err;
 
 	if (get_user(*size, &arg->size))
 		return -EFAULT;
-	if (*size < sizeof(job->arg))
+	if (*size < VMFORK_CAPTURE_SIZE_VER0)
 		return -EINVAL;
 	err = copy_struct_from_user(&job->arg, sizeof(job->arg), arg, *size);
 	if (err)
@@ -387,19 +422,33 @@ static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 					      sizeof(*job->regions)));
 	if (IS_ERR(job->regions))
 		return PTR_ERR(job->regions);
+	for (i = 0; i < job->arg.nr_regions; i++) {
+		u64 flags = job->regions[i].flags;
+
+		if (flags & ~VMFORK_REGION_WIPE)
+			goto err_flags;
+		captured += !flags;
+	}
+	if (!captured)
+		goto err_flags;
 	clear_results(&job->arg);
 	return 0;
+
+err_flags:
+	kfree(job->regions);
+	return -EINVAL;
 }
 
 static int put_results(struct vmfork_job *job,
-		       struct vmfork_capture __user *arg)
+		       struct vmfork_capture __user *arg, u32 size)
 {
 	job->arg.refusal = job->why.reason;
 	if (job->why.reason) {
 		job->arg.refused_region = job->why.region;
 		job->arg.refused_addr = job->why.addr;
 	}
-	return copy_to_user(arg, &job->arg, sizeof(job->arg)) ? -EFAULT : 0;
+	size = min_t(u32, size, sizeof(job->arg));
+	return copy_to_user(arg, &job->arg, size) ? -EFAULT : 0;
 }
 
 /**
@@ -429,10 +478,10 @@ long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 	err = capture(job);
 	if (err) {
 		put_unused_fd(fd);
-		put_results(job, arg);
+		put_results(job, arg, size);
 		goto out_regions;
 	}
-	err = put_results(job, arg);
+	err = put_results(job, arg, size);
 	if (err) {
 		put_unused_fd(fd);
 		fput(job->file);

@@ -17,6 +17,7 @@
 
 #include "collect.h"
 #include "lru.h"
+#include "owner.h"
 #include "pages.h"
 #include "piece.h"
 #include "ptwalk.h"
@@ -90,7 +91,7 @@ static int large_chunk_add(struct vmfork_piece *piece)
 	struct vmfork_large_chunk *chunk;
 
 	BUILD_BUG_ON(sizeof(*chunk) > PAGE_SIZE);
-	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+	chunk = kzalloc(sizeof(*chunk), VMFORK_GFP);
 	if (!chunk)
 		return -ENOMEM;
 	list_add_tail(&chunk->list, &piece->larges);
@@ -177,8 +178,7 @@ static void suspect_larges(struct vmfork_piece *piece)
 				continue;
 			}
 			if (folio_ref_count(l->folio) != l->refs + l->maps ||
-			    !can_steal(l->folio) ||
-			    l->nr * 2 < folio_nr_pages(l->folio))
+			    !can_steal(l->folio) || vmfork_large_is_part(l))
 				piece->suspects += l->nr;
 		}
 	}
@@ -245,10 +245,12 @@ static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
 
 	folio_get(folio);
 	collect_page(leaf, index_of(piece, addr), page);
-	if (folio_test_large(folio))
-		note_large(piece, page, addr, 1, 1,
-			   PageAnonExclusive(page));
-	else if (unlikely(!is_plain(folio)))
+	if (folio_test_large(folio)) {
+		note_large(piece, page, addr, 1, 1, PageAnonExclusive(page));
+		return;
+	}
+	piece->smalls++;
+	if (unlikely(!is_plain(folio)))
 		piece->unsettled = true;
 }
 
@@ -289,7 +291,7 @@ static int collect_leaf(struct vmfork_piece *piece, pmd_t *pmd,
 		return 0;
 
 	leaf = vmfork_tree_leaf(&piece->snap->tree, index_of(piece, addr),
-				GFP_KERNEL);
+				VMFORK_GFP);
 	if (!leaf)
 		return -ENOMEM;
 
@@ -340,7 +342,7 @@ static int collect_subpages(struct vmfork_piece *piece, struct page *page,
 
 	for (; nr; nr--, page++, addr += PAGE_SIZE) {
 		index = index_of(piece, addr);
-		leaf = vmfork_tree_leaf(&piece->snap->tree, index, GFP_KERNEL);
+		leaf = vmfork_tree_leaf(&piece->snap->tree, index, VMFORK_GFP);
 		if (!leaf) {
 			folio_ref_sub(page_folio(page), nr);
 			return -ENOMEM;
@@ -402,6 +404,30 @@ static const struct vmfork_walk_ops collect_ops = {
 	.table	= collect_table,
 };
 
+/*
+ * Before anything is taken: the pages that were collected, and the rest of the
+ * large folios that will be stolen with them.
+ */
+static int charge(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk;
+	u64 pages = piece->smalls;
+	unsigned long i;
+
+	list_for_each_entry(chunk, &piece->larges, list) {
+		for (i = 0; i < chunk->nr; i++) {
+			struct vmfork_large *l = &chunk->larges[i];
+
+			pages += vmfork_large_is_part(l) ?
+				 l->nr : folio_nr_pages(l->folio);
+		}
+	}
+	if (vmfork_owner_charge(piece->owner, pages))
+		return vmfork_piece_refuse(piece, VMFORK_QUOTA, piece->addr);
+	piece->charged = pages;
+	return 0;
+}
+
 /* Pages for the copies that will be needed, while failing is still easy. */
 static int alloc_spare(struct vmfork_piece *piece)
 {
@@ -410,7 +436,7 @@ static int alloc_spare(struct vmfork_piece *piece)
 	int err;
 
 	for (i = 0; i < piece->suspects; i++) {
-		page = alloc_page(GFP_HIGHUSER | __GFP_ACCOUNT);
+		page = alloc_page(VMFORK_GFP | __GFP_HIGHMEM | __GFP_ACCOUNT);
 		if (!page)
 			return -ENOMEM;
 		list_add(&page->lru, &piece->spare);
@@ -433,6 +459,8 @@ static int alloc_spare(struct vmfork_piece *piece)
  */
 static int settle(struct vmfork_piece *piece)
 {
+	int err;
+
 	suspect_larges(piece);
 	if (piece->unsettled) {
 		vmfork_lru_drain();
@@ -448,7 +476,8 @@ static int settle(struct vmfork_piece *piece)
 		return vmfork_piece_refuse(piece, VMFORK_PINNED,
 					   piece->why->addr);
 	}
-	return alloc_spare(piece);
+	err = charge(piece);
+	return err ?: alloc_spare(piece);
 }
 
 /**

@@ -10,7 +10,9 @@
 #include <linux/vmfork.h>
 
 #include "capture.h"
+#include "ioctl.h"
 #include "lru.h"
+#include "owner.h"
 #include "snapfs.h"
 #include "tree.h"
 
@@ -29,8 +31,8 @@ static int device_release(struct inode *inode, struct file *file)
 static long device_ioctl(struct file *file, unsigned int cmd,
 			 unsigned long arg)
 {
-	switch (cmd) {
-	case VMFORK_CAPTURE:
+	switch (VMFORK_IOC_SIZELESS(cmd)) {
+	case VMFORK_IOC_SIZELESS(VMFORK_CAPTURE):
 		return vmfork_capture_ioctl((void __user *)arg);
 	default:
 		return -ENOTTY;
@@ -86,6 +88,7 @@ static void __exit vmfork_exit(void)
 	vmfork_capture_cleanup();
 	vmfork_lru_cleanup();
 	vmfork_tree_cleanup();
+	vmfork_owner_cleanup();
 }
 
 module_init(vmfork_init);

@@ -6,11 +6,16 @@
  * It stays on its LRU list, where reclaim and migration pass it over: no
  * mapping leads to its users, and its count is one more than they expect.
  *
- * A stolen large folio has to look anonymous again at its last put, or the
- * kernel's count of anonymous huge pages drifts.  So page trees count their
- * references on a large folio in folio->private (nothing else uses it: that
- * would be the swap cache or a file system), in twos; the lowest bit says
- * that it was anonymous.
+ * Page trees count their references on a folio, apart from everybody else's,
+ * in folio->private (nothing else uses it: that would be the swap cache or a
+ * file system).  When the last tree lets go of it,
+ *
+ * - its owner is not charged for it any more;
+ * - a stolen large folio has to look anonymous again, or the kernel's count
+ *   of anonymous huge pages drifts.
+ *
+ * folio->private is, from its lowest bit: was it anonymous and large (1 bit);
+ * the references of trees (47); the owner's number (16).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,10 +23,13 @@
 #include <linux/page-flags.h>
 #include <linux/page_ref.h>
 
+#include "owner.h"
 #include "pages.h"
 
-#define TREE_REF	2
 #define WAS_ANON	1
+#define TREE_REF	2
+#define OWNER_SHIFT	48
+#define TREE_REFS	((1L << OWNER_SHIFT) - TREE_REF)
 
 static atomic_long_t *tree_refs(struct folio *folio)
 {
@@ -49,8 +57,22 @@ void vmfork_page_get(struct page *page, bool fresh)
 	struct folio *folio = page_folio(page);
 
 	folio_get(folio);
-	if (folio_test_large(folio) && !fresh)
+	if (!fresh)
 		atomic_long_add(TREE_REF, tree_refs(folio));
+}
+
+/* No tree holds it any more. */
+static void release(struct folio *folio, unsigned long private)
+{
+	vmfork_owner_uncharge_number(private >> OWNER_SHIFT,
+				     folio_nr_pages(folio));
+	folio->private = NULL;
+	/*
+	 * Nobody maps it, then.  Whoever has a reference left finds an
+	 * anonymous page of nobody's, as after the exit of its process.
+	 */
+	if (private & WAS_ANON)
+		WRITE_ONCE(folio->mapping, (void *)PAGE_MAPPING_ANON);
 }
 
 /**
@@ -61,18 +83,26 @@ void vmfork_page_get(struct page *page, bool fresh)
 void vmfork_page_put(struct page *page, bool fresh)
 {
 	struct folio *folio = page_folio(page);
+	long private;
 
-	if (folio_test_large(folio) && !fresh &&
-	    atomic_long_sub_return(TREE_REF, tree_refs(folio)) == WAS_ANON) {
-		/*
-		 * No tree holds it, so nobody maps it; whoever has a
-		 * reference left finds an anonymous page of nobody's, as
-		 * after the exit of its process.
-		 */
-		folio->private = NULL;
-		WRITE_ONCE(folio->mapping, (void *)PAGE_MAPPING_ANON);
+	if (!fresh) {
+		private = atomic_long_sub_return(TREE_REF, tree_refs(folio));
+		if (!(private & TREE_REFS))
+			release(folio, private);
 	}
 	folio_put(folio);
+}
+
+/* Nobody else can get at it. */
+static void own(struct folio *folio, int refs, u64 index, u16 owner)
+{
+	unsigned long private = (unsigned long)owner << OWNER_SHIFT;
+
+	private += (unsigned long)refs * TREE_REF;
+	if (folio_test_large(folio))
+		private |= WAS_ANON;
+	folio->index = index;
+	atomic_long_set(tree_refs(folio), private);
 }
 
 /**
@@ -80,10 +110,11 @@ void vmfork_page_put(struct page *page, bool fresh)
  * @folio: unmapped
  * @refs: how many references the caller holds, one for each slot of the tree
  * @index: offset in the snapshot of its first page, in pages
+ * @owner: who has been charged for it, by number
  *
  * Return: false if anybody else holds a reference; nothing has changed then.
  */
-bool vmfork_folio_take(struct folio *folio, int refs, u64 index)
+bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner)
 {
 	long i, nr = folio_nr_pages(folio);
 
@@ -94,10 +125,19 @@ bool vmfork_folio_take(struct folio *folio, int refs, u64 index)
 	for (i = 0; i < nr; i++)
 		ClearPageAnonExclusive(folio_page(folio, i));
 	WRITE_ONCE(folio->mapping, NULL);
-	folio->index = index;
-	if (nr > 1)
-		atomic_long_set(tree_refs(folio),
-				(long)refs * TREE_REF + WAS_ANON);
+	own(folio, refs, index, owner);
 	folio_ref_unfreeze(folio, refs);
 	return true;
+}
+
+/**
+ * vmfork_page_own() - make a new page a tree's
+ * @page: of 4 KiB, of which the caller has the only reference; it becomes
+ *	the tree's
+ * @index: offset in the snapshot, in pages
+ * @owner: who has been charged for it, by number
+ */
+void vmfork_page_own(struct page *page, u64 index, u16 owner)
+{
+	own(page_folio(page), 1, index, owner);
 }

@@ -31,6 +31,7 @@
 
 #include "collect.h"
 #include "mapping.h"
+#include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
 
@@ -56,8 +57,7 @@ u32 vmfork_check_vma(const struct vm_area_struct *vma)
 	if (!vmfork_vma_snapshot(vma)) {
 		if (vma->vm_flags & VM_HUGETLB)
 			return VMFORK_HUGETLB;
-		if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP |
-				     VM_WIPEONFORK))
+		if (vma->vm_flags & (VM_IO | VM_PFNMAP | VM_MIXEDMAP))
 			return VMFORK_SPECIAL;
 		if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
 			return VMFORK_SHARED;
@@ -268,7 +268,7 @@ int vmfork_piece_capture(struct vmfork_piece *piece, struct file *file)
 	int err = 0;
 
 	if (!piece->mapping)
-		piece->mapping = vmfork_mapping_alloc(GFP_KERNEL);
+		piece->mapping = vmfork_mapping_alloc(VMFORK_GFP);
 	if (!piece->mapping)
 		return -ENOMEM;
 
@@ -301,6 +301,9 @@ void vmfork_piece_release(struct vmfork_piece *piece)
 	INIT_LIST_HEAD(&piece->spare);
 	vmfork_mapping_put(piece->mapping);
 	piece->mapping = NULL;
+	if (piece->charged)
+		vmfork_owner_uncharge(piece->owner, piece->charged);
+	piece->charged = 0;
 	if (piece->wait)
 		fput(piece->wait);
 	piece->wait = NULL;

@@ -7,6 +7,7 @@
 #define VMFORK_PIECE_H
 
 #include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/types.h>
 #include <linux/vmfork.h>
@@ -14,6 +15,7 @@
 #include "ranges.h"
 
 struct vmfork_mapping;
+struct vmfork_owner;
 struct vmfork_snapshot;
 
 /**
@@ -39,6 +41,12 @@ struct vmfork_large {
 	u64 *copied;
 };
 
+/* So little of it was collected that it should not be held as a whole. */
+static inline bool vmfork_large_is_part(const struct vmfork_large *large)
+{
+	return large->nr * 2 < folio_nr_pages(large->folio);
+}
+
 /* A page of large folios, in the order of their addresses. */
 #define VMFORK_LARGE_PER_CHUNK	((PAGE_SIZE - 32) / sizeof(struct vmfork_large))
 
@@ -55,16 +63,20 @@ struct vmfork_large_chunk {
  * @addr: where it begins; @len: its length in bytes
  * @index: its first page in the snapshot
  * @vm_flags: what the VMA must still be when its turn comes
+ * @wiped: it is MADV_WIPEONFORK memory, and left as it is
  * @counts: the capture's results, which the piece adds to
  * @why: why it was refused
  * @cancel: set when the caller was killed while another task captures
  * @mapping: for the new VMA, allocated before
  * @larges: struct vmfork_large_chunk
  * @spare: pages for copies, allocated before the unmapping
+ * @smalls: small pages that were collected
  * @suspects: pages that look as if they had to be copied
  * @pinned: pages that are pinned for DMA
  * @busy: exclusive pages that somebody holds a reference on
  * @unsettled: some small page is not simply mapped once and held by us
+ * @owner: who is charged for the pages
+ * @charged: pages that it is charged for, and that are not the tree's yet
  * @patience: how often @busy and @pinned may still ask for a retry
  * @wait: a snapshot that has to be finished first; a file reference
  * @seq_held: mm->write_protect_seq is held
@@ -80,16 +92,20 @@ struct vmfork_piece {
 	unsigned long len;
 	u64 index;
 	vm_flags_t vm_flags;
+	bool wiped;
 	struct vmfork_capture *counts;
 	struct vmfork_refused *why;
 	const bool *cancel;
 	struct vmfork_mapping *mapping;
 	struct list_head larges;
 	struct list_head spare;
+	u64 smalls;
 	u64 suspects;
 	u64 pinned;
 	u64 busy;
 	bool unsettled;
+	struct vmfork_owner *owner;
+	u64 charged;
 	unsigned int patience;
 	struct file *wait;
 	bool seq_held;

@@ -28,6 +28,7 @@ static const int refusal_errno[] = {
 	[VMFORK_POISON]		= -EHWPOISON,
 	[VMFORK_SWAPIN]		= -EIO,
 	[VMFORK_DYING]		= -ESRCH,
+	[VMFORK_QUOTA]		= -EDQUOT,
 };
 
 /**
@@ -47,13 +48,19 @@ static bool overlap(u64 a, u64 a_len, u64 b, u64 b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
+static bool is_wiped(const struct vmfork_region *r)
+{
+	return r->flags & VMFORK_REGION_WIPE;
+}
+
 static u32 check_one(const struct vmfork_region *r, u64 task_size, u64 size)
 {
-	if (r->reserved || !r->len ||
-	    (r->addr | r->len | r->offset) & PAGE_OFFSET_BITS)
+	if (!r->len || (r->addr | r->len | r->offset) & PAGE_OFFSET_BITS)
 		return VMFORK_UNALIGNED;
 	if (r->addr >= task_size || r->len > task_size - r->addr)
 		return VMFORK_OVERFLOW;
+	if (is_wiped(r))
+		return r->offset ? VMFORK_UNALIGNED : VMFORK_OK;
 	if (r->offset >= size || r->len > size - r->offset)
 		return VMFORK_OVERFLOW;
 	return VMFORK_OK;
@@ -83,6 +90,8 @@ int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
 		for (j = 0; !reason && j < i; j++) {
 			const struct vmfork_region *b = &regions[j];
 
+			if (is_wiped(a) || is_wiped(b))
+				continue;
 			if (overlap(a->addr, a->len, b->addr, b->len) ||
 			    overlap(a->offset, a->len, b->offset, b->len))
 				reason = VMFORK_OVERLAP;
@@ -93,10 +102,42 @@ int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
 			why->addr = a->addr;
 			return vmfork_refusal_errno(reason);
 		}
-		if (a->offset + a->len > end)
+		if (!is_wiped(a) && a->offset + a->len > end)
 			end = a->offset + a->len;
 	}
 	if (!*size)
 		*size = end;
 	return 0;
+}
+
+/**
+ * vmfork_next_kept() - the next part of a range that no region wipes
+ * @regions: of a capture, checked
+ * @nr: how many
+ * @range_end: where the range ends
+ * @addr: where it begins; set to where the part begins
+ * @end: set to where the part ends
+ *
+ * Return: false if all of the range is wiped.
+ */
+bool vmfork_next_kept(const struct vmfork_region *regions, u32 nr,
+		      u64 range_end, u64 *addr, u64 *end)
+{
+	u32 i = 0;
+
+	while (i < nr) {
+		const struct vmfork_region *r = &regions[i++];
+
+		if (is_wiped(r) && *addr >= r->addr &&
+		    *addr - r->addr < r->len) {
+			*addr = r->addr + r->len;
+			i = 0;
+		}
+	}
+	*end = range_end;
+	for (i = 0; i < nr; i++)
+		if (is_wiped(&regions[i]) && regions[i].addr > *addr &&
+		    regions[i].addr < *end)
+			*end = regions[i].addr;
+	return *addr < range_end;
 }

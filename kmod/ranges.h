@@ -23,5 +23,7 @@ struct vmfork_refused {
 int vmfork_refusal_errno(u32 reason);
 int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
 			 u64 task_size, u64 *size, struct vmfork_refused *why);
+bool vmfork_next_kept(const struct vmfork_region *regions, u32 nr,
+		      u64 range_end, u64 *addr, u64 *end);
 
 #endif /* VMFORK_RANGES_H */

@@ -21,6 +21,7 @@
 #include <linux/uio.h>
 #include <linux/vmfork.h>
 
+#include "ioctl.h"
 #include "mapping.h"
 #include "piece.h"
 #include "snapfs.h"
@@ -80,6 +81,10 @@ static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		page = vmfork_snapshot_get_page(snap,
 						iocb->ki_pos >> PAGE_SHIFT,
 						&huge);
+		if (page && PageHWPoison(page)) {
+			put_page(page);
+			return done ?: -EIO;
+		}
 		if (page) {
 			copied = copy_page_to_iter(page, offset, len, to);
 			put_page(page);
@@ -188,7 +193,7 @@ static long snapshot_info(struct vmfork_snapshot *snap,
 
 	if (get_user(size, &arg->size))
 		return -EFAULT;
-	if (size < sizeof(info))
+	if (size < VMFORK_INFO_SIZE_VER0)
 		return -EINVAL;
 	err = copy_struct_from_user(&info, sizeof(info), arg, size);
 	if (err)
@@ -204,14 +209,15 @@ static long snapshot_info(struct vmfork_snapshot *snap,
 	info.creator = creator_of(snap);
 	info.reserved = 0;
 	info.created_ns = snap->created_ns;
-	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+	size = min_t(u32, size, sizeof(info));
+	return copy_to_user(arg, &info, size) ? -EFAULT : 0;
 }
 
 static long snapshot_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
-	switch (cmd) {
-	case VMFORK_INFO:
+	switch (VMFORK_IOC_SIZELESS(cmd)) {
+	case VMFORK_IOC_SIZELESS(VMFORK_INFO):
 		return snapshot_info(vmfork_file_snapshot(file),
 				     (void __user *)arg);
 	default:
@@ -306,7 +312,7 @@ static struct vmfork_snapshot *snapshot_alloc(u64 size)
 {
 	struct vmfork_snapshot *snap;
 
-	snap = kzalloc(sizeof(*snap), GFP_KERNEL_ACCOUNT);
+	snap = kzalloc(sizeof(*snap), VMFORK_GFP | __GFP_ACCOUNT);
 	if (!snap)
 		return NULL;
 	snap->id = atomic64_inc_return(&last_id);

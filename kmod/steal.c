@@ -14,6 +14,7 @@
 #include <linux/processor.h>
 #include <linux/sched.h>
 
+#include "owner.h"
 #include "pages.h"
 #include "piece.h"
 #include "snapshot.h"
@@ -56,13 +57,14 @@ static struct vmfork_large *large_of(struct large_cursor *c,
 static u64 *take(struct vmfork_piece *piece, struct folio *folio, int refs,
 		 u64 index)
 {
+	u16 owner = vmfork_owner_number(piece->owner);
 	struct vmfork_capture *counts = piece->counts;
 
 	if (folio_test_ksm(folio))
 		return &counts->copied_ksm;
 	if (folio_zonenum(folio) == ZONE_MOVABLE)
 		return &counts->copied_partial;
-	while (!vmfork_folio_take(folio, refs, index)) {
+	while (!vmfork_folio_take(folio, refs, index, owner)) {
 		if (folio_mapped(folio))
 			return &counts->copied_shared;
 		if (!piece->spins || folio_test_swapcache(folio))
@@ -70,6 +72,7 @@ static u64 *take(struct vmfork_piece *piece, struct folio *folio, int refs,
 		piece->spins--;
 		cpu_relax();
 	}
+	piece->charged -= folio_nr_pages(folio);
 	return NULL;
 }
 
@@ -77,8 +80,7 @@ static u64 *take_large(struct vmfork_piece *piece, struct vmfork_large *l)
 {
 	u64 *why;
 
-	/* A few pages should not hold on to the whole of it. */
-	if (l->nr * 2 < folio_nr_pages(l->folio))
+	if (vmfork_large_is_part(l))
 		return &piece->counts->copied_partial;
 	why = take(piece, l->folio, l->refs, l->index);
 	if (why == &piece->counts->copied_shared && l->exclusive)
@@ -86,7 +88,8 @@ static u64 *take_large(struct vmfork_piece *piece, struct vmfork_large *l)
 	return why;
 }
 
-static struct page *copy_of(struct vmfork_piece *piece, struct page *old)
+static struct page *copy_of(struct vmfork_piece *piece, struct page *old,
+			    u64 index)
 {
 	struct page *page = list_first_entry_or_null(&piece->spare, struct page,
 						     lru);
@@ -96,6 +99,8 @@ static struct page *copy_of(struct vmfork_piece *piece, struct page *old)
 	else	/* Somebody took hold of it since it was collected. */
 		page = alloc_page(GFP_HIGHUSER | __GFP_NOFAIL);
 	copy_highpage(page, old);
+	vmfork_page_own(page, index, vmfork_owner_number(piece->owner));
+	piece->charged--;
 	return page;
 }
 
@@ -127,7 +132,7 @@ static void steal_leaf(struct vmfork_piece *piece, struct vmfork_node *leaf,
 			stolen++;
 			continue;
 		}
-		WRITE_ONCE(*slot, (unsigned long)copy_of(piece, page));
+		WRITE_ONCE(*slot, (unsigned long)copy_of(piece, page, index));
 		put_page(page);
 		counts->pages_copied++;
 		(*why)++;

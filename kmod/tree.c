@@ -368,7 +368,7 @@ static int set_slot(struct vmfork_tree *tree, u64 index, unsigned int level,
 int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 			 unsigned long slot)
 {
-	return set_slot(tree, index, 1, slot, GFP_KERNEL);
+	return set_slot(tree, index, 1, slot, VMFORK_GFP);
 }
 
 /*
@@ -427,7 +427,7 @@ int vmfork_tree_share(struct vmfork_tree *dst, u64 dst_index,
 						src_index & VMFORK_NODE_MASK);
 		}
 		slot_get(slot);
-		err = set_slot(dst, src_index + delta, level, slot, GFP_KERNEL);
+		err = set_slot(dst, src_index + delta, level, slot, VMFORK_GFP);
 		if (err) {
 			slot_put(slot);
 			return err;

@@ -5,6 +5,7 @@
 #ifndef VMFORK_TREE_H
 #define VMFORK_TREE_H
 
+#include <linux/gfp.h>
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
@@ -14,6 +15,12 @@
 #define VMFORK_NODE_SLOTS	(1UL << VMFORK_NODE_SHIFT)
 #define VMFORK_NODE_MASK	(VMFORK_NODE_SLOTS - 1)
 #define VMFORK_MAX_LEVEL	3
+
+/*
+ * For all that a capture allocates: if memory is short, in the machine or in
+ * the memcg, the capture fails, rather than that somebody is killed for it.
+ */
+#define VMFORK_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*
  * A slot is 0 (a hole), a pointer to a node, to a page, or, at level 1 only,

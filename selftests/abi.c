@@ -116,13 +116,13 @@ TEST_F(abi, unknown_flags)
 	works();
 }
 
-TEST_F(abi, reserved_in_a_region)
+TEST_F(abi, unknown_flags_of_a_region)
 {
-	self->region[0].reserved = 1;
+	self->region[0].flags = 2;
 	refused_outright(EINVAL);
-	self->region[0].reserved = 1ULL << 63;
+	self->region[0].flags = 1ULL << 63;
 	refused_outright(EINVAL);
-	self->region[0].reserved = 0;
+	self->region[0].flags = 0;
 	works();
 }
 

@@ -27,7 +27,7 @@ static const struct refusal refusals[] = {
 	[VMFORK_HUGETLB] = { "hugetlb",
 		"Use transparent huge pages (madvise MADV_HUGEPAGE) in place of hugetlbfs." },
 	[VMFORK_SPECIAL] = { "special",
-		"Leave out device memory, the kernel's own mappings (vdso) and MADV_WIPEONFORK memory: they can not be captured." },
+		"Leave out device memory, and the kernel's own mappings (vdso): they can not be captured." },
 	[VMFORK_UFFD] = { "uffd",
 		"Unregister the range from userfaultfd, then capture again." },
 	[VMFORK_LOCKED] = { "locked",
@@ -42,6 +42,8 @@ static const struct refusal refusals[] = {
 		"Leave out this address: its page was lost to a memory error." },
 	[VMFORK_SWAPIN] = { "swapin",
 		"Check the swap device and the kernel log: a swapped-out page could not be read." },
+	[VMFORK_QUOTA] = { "quota",
+		"Drop snapshots that are no longer needed, or have max_bytes in /sys/module/vmfork/parameters raised: this user's snapshots hold as much as they may." },
 	[VMFORK_DYING] = { "dying",
 		"Choose a process that lives: this one is exiting or being killed." },
 };

@@ -56,20 +56,27 @@
  * @offset: offset in the snapshot, a multiple of 4096; by convention the
  *	guest-physical address (gpa).  Huge pages stay huge where @addr and
  *	@offset are the same modulo 2 MiB.
- * @reserved: must be 0 (EINVAL, VMFORK_UNALIGNED)
+ * @flags: VMFORK_REGION_* or 0; others are EINVAL
+ *
+ * A region with VMFORK_REGION_WIPE captures nothing.  It says what is left out
+ * of the regions that it overlaps: there the process keeps its memory as it
+ * is, and the snapshot has a hole, which children read as zeroes (secret keys,
+ * a generation ID).  It may overlap any region, or none; @offset must be 0.
  */
 struct vmfork_region {
 	__aligned_u64 addr;
 	__aligned_u64 len;
 	__aligned_u64 offset;
-	__aligned_u64 reserved;
+	__aligned_u64 flags;
 };
+
+#define VMFORK_REGION_WIPE	(1ULL << 0)
 
 /**
  * enum vmfork_refusal - why a capture was refused
  * @VMFORK_OK: it was not, or errno says it all
  * @VMFORK_UNALIGNED: EINVAL, @addr, @len or @offset is not a multiple of
- *	4096, or @len is 0
+ *	4096, or @len is 0, or the @offset of a region to wipe is not 0
  * @VMFORK_OVERFLOW: EOVERFLOW, @addr + @len is no user address, or @offset +
  *	@len is over the snapshot's size or VMFORK_MAX_SIZE
  * @VMFORK_OVERLAP: EEXIST, two regions overlap, in memory or in the snapshot
@@ -78,8 +85,7 @@ struct vmfork_region {
  * @VMFORK_FILE: EOPNOTSUPP, a private mapping of a file that is no snapshot
  * @VMFORK_HUGETLB: EMEDIUMTYPE, hugetlbfs memory
  * @VMFORK_SPECIAL: ENODEV, device memory or a kernel mapping (VM_PFNMAP,
- *	VM_IO, VM_MIXEDMAP, vdso), or MADV_WIPEONFORK memory, which a mapping
- *	of a file can not be
+ *	VM_IO, VM_MIXEDMAP, vdso)
  * @VMFORK_UFFD: EADDRINUSE, registered with userfaultfd
  * @VMFORK_LOCKED: ENOLCK, locked by mlock(2): stolen pages would not be
  *	locked any more
@@ -91,6 +97,8 @@ struct vmfork_region {
  * @VMFORK_POISON: EHWPOISON, a page was lost to a memory error
  * @VMFORK_SWAPIN: EIO, a swapped-out page could not be read
  * @VMFORK_DYING: ESRCH, the process is exiting or being killed
+ * @VMFORK_QUOTA: EDQUOT, the snapshots captured by this user would hold more
+ *	than the module's parameter max_bytes allows
  */
 enum vmfork_refusal {
 	VMFORK_OK = 0,
@@ -110,6 +118,7 @@ enum vmfork_refusal {
 	VMFORK_POISON,
 	VMFORK_SWAPIN,
 	VMFORK_DYING,
+	VMFORK_QUOTA,
 };
 
 /**
@@ -117,7 +126,8 @@ enum vmfork_refusal {
  * @size: in: sizeof(struct vmfork_capture)
  * @flags: in: must be 0
  * @pidfd: in: the process whose memory is captured, or -1 for the caller
- * @nr_regions: in: length of @regions, 1 to VMFORK_MAX_REGIONS
+ * @nr_regions: in: length of @regions, 1 to VMFORK_MAX_REGIONS, of which one at
+ *	least captures something
  * @regions: in: address of an array of struct vmfork_region
  * @snapshot_size: in: size of the snapshot in bytes (a multiple of 4096), or
  *	0 for the end of its last region; out: what it became
@@ -142,6 +152,9 @@ enum vmfork_refusal {
  * @refusal: out: enum vmfork_refusal
  * @refused_region: out: index of the region that was refused
  * @refused_addr: out: the first address that was refused
+ * @pages_wiped: out: pages of the regions that were left out, by
+ *	VMFORK_REGION_WIPE or because they are MADV_WIPEONFORK memory; holes
+ *	of the snapshot that @pages_hole does not count
  *
  * The outputs are written on failure too, if the structure itself was good.
  */
@@ -170,7 +183,12 @@ struct vmfork_capture {
 	__u32 refusal;
 	__u32 refused_region;
 	__aligned_u64 refused_addr;
+	__aligned_u64 pages_wiped;
 };
+
+/* The first published structure, to @refused_addr, and all that followed. */
+#define VMFORK_CAPTURE_SIZE_VER0	168
+#define VMFORK_CAPTURE_SIZE_VER1	176
 
 /**
  * VMFORK_CAPTURE - capture memory of a process into a new snapshot
@@ -222,6 +240,8 @@ struct vmfork_info {
 	__u32 reserved;
 	__aligned_u64 created_ns;
 };
+
+#define VMFORK_INFO_SIZE_VER0	64
 
 /** VMFORK_INFO - describe a snapshot; on a snapshot's file descriptor */
 #define VMFORK_INFO	_IOWR(VMFORK_IOC_MAGIC, 0x01, struct vmfork_info)

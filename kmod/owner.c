@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Owners: who is charged for the pages that snapshots hold.
+ *
+ * A page that a snapshot holds can not be swapped out, and outlives the
+ * process that it came from.  Its memcg is charged for it all the while, but
+ * a user who is in no memcg, or in many, could take all memory so.  So each
+ * page that a page tree holds is charged to the user who captured it, once
+ * however many trees share it, from its capture until the last tree lets go.
+ *
+ * A page knows its owner by a number of 16 bits (see pages.c).
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/atomic.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/xarray.h>
+
+#include "owner.h"
+
+static unsigned long long max_bytes;
+module_param(max_bytes, ullong, 0644);
+MODULE_PARM_DESC(max_bytes,
+		 "Bytes of memory that the snapshots captured by one user may hold (0: no limit)");
+
+/**
+ * struct vmfork_owner - a user who has captured
+ * @uid: the user
+ * @number: in @owners
+ * @refs: captures under way, and charged pages
+ * @pages: charged, in units of 4 KiB
+ */
+struct vmfork_owner {
+	kuid_t uid;
+	u32 number;
+	atomic_long_t refs;
+	atomic_long_t pages;
+	struct rcu_head rcu;
+};
+
+static DEFINE_XARRAY_ALLOC(owners);
+static DEFINE_MUTEX(create_mutex);	/* one owner for each user */
+
+static struct vmfork_owner *find_owner(kuid_t uid)
+{
+	struct vmfork_owner *owner;
+	unsigned long number;
+
+	rcu_read_lock();
+	xa_for_each(&owners, number, owner) {
+		if (uid_eq(owner->uid, uid) &&
+		    atomic_long_inc_not_zero(&owner->refs))
+			break;
+	}
+	rcu_read_unlock();
+	return owner;
+}
+
+static struct vmfork_owner *create_owner(kuid_t uid)
+{
+	struct vmfork_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+
+	if (!owner)
+		return NULL;
+	owner->uid = uid;
+	atomic_long_set(&owner->refs, 1);
+	if (xa_alloc(&owners, &owner->number, owner, XA_LIMIT(0, U16_MAX),
+		     GFP_KERNEL)) {
+		kfree(owner);
+		return NULL;
+	}
+	return owner;
+}
+
+/**
+ * vmfork_owner_get() - the owner that a user is
+ * @uid: the user
+ *
+ * Return: the owner, for vmfork_owner_put(); NULL if out of memory, or if
+ * 65,536 users hold snapshots already.
+ */
+struct vmfork_owner *vmfork_owner_get(kuid_t uid)
+{
+	struct vmfork_owner *owner;
+
+	mutex_lock(&create_mutex);
+	owner = find_owner(uid);
+	if (!owner)
+		owner = create_owner(uid);
+	mutex_unlock(&create_mutex);
+	return owner;
+}
+
+static void put_refs(struct vmfork_owner *owner, u64 nr)
+{
+	if (!atomic_long_sub_and_test(nr, &owner->refs))
+		return;
+	xa_erase(&owners, owner->number);
+	kfree_rcu(owner, rcu);
+}
+
+/**
+ * vmfork_owner_put() - undo vmfork_owner_get()
+ * @owner: may be NULL
+ */
+void vmfork_owner_put(struct vmfork_owner *owner)
+{
+	if (owner)
+		put_refs(owner, 1);
+}
+
+/**
+ * vmfork_owner_number() - what a page knows its owner by
+ * @owner: somebody's who holds it
+ *
+ * Return: a number that is the owner's while it is charged for any page.
+ */
+u16 vmfork_owner_number(const struct vmfork_owner *owner)
+{
+	return owner->number;
+}
+
+/**
+ * vmfork_owner_charge() - charge an owner for pages
+ * @owner: held by the caller
+ * @pages: how many, of 4 KiB
+ *
+ * Return: 0, or -EDQUOT if it would hold more than max_bytes.
+ */
+int vmfork_owner_charge(struct vmfork_owner *owner, u64 pages)
+{
+	u64 limit = READ_ONCE(max_bytes), held;
+
+	if (!pages)
+		return 0;
+	held = atomic_long_add_return(pages, &owner->pages);
+	if (limit && held > limit >> PAGE_SHIFT) {
+		atomic_long_sub(pages, &owner->pages);
+		return -EDQUOT;
+	}
+	atomic_long_add(pages, &owner->refs);
+	return 0;
+}
+
+/**
+ * vmfork_owner_uncharge() - undo part of vmfork_owner_charge()
+ * @owner: charged for as many at least
+ * @pages: how many
+ */
+void vmfork_owner_uncharge(struct vmfork_owner *owner, u64 pages)
+{
+	atomic_long_sub(pages, &owner->pages);
+	put_refs(owner, pages);
+}
+
+/**
+ * vmfork_owner_uncharge_number() - the same by vmfork_owner_number()
+ * @number: of an owner who is charged for as many at least
+ * @pages: how many
+ */
+void vmfork_owner_uncharge_number(u16 number, u64 pages)
+{
+	struct vmfork_owner *owner = xa_load(&owners, number);
+
+	/* The charge of these pages keeps it. */
+	if (!WARN_ON_ONCE(!owner))
+		vmfork_owner_uncharge(owner, pages);
+}
+
+/**
+ * vmfork_owner_cleanup() - when the module goes
+ */
+void vmfork_owner_cleanup(void)
+{
+	WARN_ON(!xa_empty(&owners));
+	xa_destroy(&owners);
+}
