@@ -45,12 +45,32 @@ TEST_F(abi, smaller_structure)
 {
 	uint32_t size;
 
-	for (size = 0; size < sizeof(self->cap); size += 4) {
+	for (size = 0; size < VMFORK_CAPTURE_SIZE_VER0; size += 4) {
 		self->cap.size = size;
 		refused_outright(EINVAL);
 	}
 	self->cap.size = sizeof(self->cap);
 	works();
+}
+
+/* An older program's structure, and the ioctl number that goes with it. */
+TEST_F(abi, first_published_structure)
+{
+	unsigned int number = _IOC(_IOC_READ | _IOC_WRITE, VMFORK_IOC_MAGIC, 0,
+				   VMFORK_CAPTURE_SIZE_VER0);
+	int fd;
+
+	self->cap.size = VMFORK_CAPTURE_SIZE_VER0;
+	self->cap.pages_wiped = 0x1234;
+	fd = ioctl(self->dev, number, &self->cap);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0x1234, self->cap.pages_wiped);
+	EXPECT_EQ(LEN, self->cap.snapshot_size);
+	close(fd);
+	ASSERT_EQ(sizeof(self->cap), VMFORK_CAPTURE_SIZE_VER1);
+	self->cap.size = sizeof(self->cap);
+	works();
+	EXPECT_EQ(0, self->cap.pages_wiped);
 }
 
 TEST_F(abi, larger_structure_with_zero_tail)
