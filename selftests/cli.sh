@@ -71,7 +71,7 @@ memory()
 
 # --- results ----------------------------------------------------------------
 
-planned=15
+planned=16
 count=0
 failed=0
 
@@ -307,6 +307,24 @@ ranges()
 	part "$out/f" 8192 $((page - 16)) | cmp - "$work/want"
 }
 
+# What is wiped is zeroes in the file, and the process keeps it.
+wipe()
+{
+	memory "$work/before"
+	vmfork_does 0 -j capture -p "$target" --range "$addr:$len" -o "$out/f" \
+		--wipe $((addr + 8192)):12K && json "$work/stdout" >"$work/json" &&
+		says .pages.wiped 3 && says .wipe.0.address $((addr + 8192)) &&
+		says .wipe.0.length 12288 && tell check right || return
+	part "$work/before" 0 2 >"$work/want"
+	part /dev/zero 0 3 >>"$work/want"
+	part "$work/before" 5 $((len / 4096 - 5)) >>"$work/want"
+	cmp "$work/want" "$out/f" || return
+	fails 2 "no range to wipe" capture -p "$target" --range "$addr:$len" \
+		--wipe "$addr:4K@0" -o "$out/f" &&
+		fails 2 "add --range" capture -p "$target" \
+			--wipe "$addr:4K" -o "$out/f"
+}
+
 part() { dd if="$1" bs=4096 skip="$2" count="$3" 2>/dev/null; }
 
 # The snapshot stays as it was and can be mapped, until the signal.
@@ -492,6 +510,7 @@ check content_again content_again
 check sparse sparse
 check json_record json_record
 check ranges ranges
+check wipe wipe
 check hold hold
 check existing_file existing_file
 check no_space no_space

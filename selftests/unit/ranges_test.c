@@ -33,6 +33,56 @@ TEST(good)
 	EXPECT_EQ(1ULL << 41, size);
 }
 
+TEST(wiped_regions_may_overlap)
+{
+	struct vmfork_region r[] = {
+		{ M, M, 0, VMFORK_REGION_WIPE }, { M, M, 0, 0 },
+		{ M + 4096, 2 * M, 0, VMFORK_REGION_WIPE },
+	};
+	struct vmfork_refused why;
+	u64 size = 0;
+
+	EXPECT_EQ(0, check(r, 3, &size, &why));
+	EXPECT_EQ(M, size);
+}
+
+/* Against a bitmap of pages, for all small sets of wiped ranges. */
+TEST(next_kept)
+{
+	enum { PAGES = 6 };
+	struct vmfork_region r[3] = { { 0, PAGES * 4096, 0, 0 } };
+	unsigned int a, a_len, b, b_len, page;
+
+	r[1].flags = VMFORK_REGION_WIPE;
+	r[2].flags = VMFORK_REGION_WIPE;
+	for (a = 0; a < PAGES; a++)
+	for (a_len = 1; a_len <= PAGES; a_len++)
+	for (b = 0; b < PAGES; b++)
+	for (b_len = 1; b_len <= PAGES; b_len++) {
+		u64 addr = 0, end;
+
+		r[1].addr = a * 4096;
+		r[1].len = a_len * 4096;
+		r[2].addr = b * 4096;
+		r[2].len = b_len * 4096;
+		page = 0;
+		while (vmfork_next_kept(r, 3, PAGES * 4096, &addr, &end)) {
+			ASSERT_LT(addr, end);
+			ASSERT_LE(end, PAGES * 4096);
+			for (; page * 4096 < addr; page++)
+				ASSERT_TRUE((page >= a && page < a + a_len) ||
+					    (page >= b && page < b + b_len));
+			for (; page * 4096 < end; page++)
+				ASSERT_FALSE((page >= a && page < a + a_len) ||
+					     (page >= b && page < b + b_len));
+			addr = end;
+		}
+		for (; page < PAGES; page++)
+			ASSERT_TRUE((page >= a && page < a + a_len) ||
+				    (page >= b && page < b + b_len));
+	}
+}
+
 TEST(refused)
 {
 	static const struct {
@@ -45,7 +95,10 @@ TEST(refused)
 		{ { M, 0, 0, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
 		{ { M, 4095, 0, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
 		{ { M, M, 512, 0 }, 0, -EINVAL, VMFORK_UNALIGNED },
-		{ { M, M, 0, 1 }, 0, -EINVAL, VMFORK_UNALIGNED },
+		{ { M, M, M, VMFORK_REGION_WIPE }, 0, -EINVAL,
+		  VMFORK_UNALIGNED },
+		{ { TASK, M, 0, VMFORK_REGION_WIPE }, 0, -EOVERFLOW,
+		  VMFORK_OVERFLOW },
 		{ { TASK, M, 0, 0 }, 0, -EOVERFLOW, VMFORK_OVERFLOW },
 		{ { TASK - 4096, 8192, 0, 0 }, 0, -EOVERFLOW,
 		  VMFORK_OVERFLOW },
@@ -99,13 +152,13 @@ TEST(each_refusal_has_its_errno)
 	u32 i, j;
 
 	EXPECT_EQ(0, vmfork_refusal_errno(VMFORK_OK));
-	for (i = VMFORK_UNALIGNED; i <= VMFORK_DYING; i++) {
+	for (i = VMFORK_UNALIGNED; i <= VMFORK_QUOTA; i++) {
 		EXPECT_GT(0, vmfork_refusal_errno(i));
 		for (j = VMFORK_UNALIGNED; j < i; j++)
 			EXPECT_NE(vmfork_refusal_errno(j),
 				  vmfork_refusal_errno(i));
 	}
-	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_DYING + 1));
+	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_QUOTA + 1));
 }
 
 TEST_HARNESS_MAIN

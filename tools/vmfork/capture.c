@@ -53,6 +53,23 @@ static int add_range(struct request *req, const char *text)
 	return DONE;
 }
 
+static int add_wipe(struct request *req, const char *text)
+{
+	uint64_t no_offset = 0;
+
+	if (req->nr == VMFORK_MAX_REGIONS)
+		return failure(BAD_USAGE, 0,
+			       "Too many ranges: give at most %d, those to wipe included.",
+			       VMFORK_MAX_REGIONS);
+	if (strchr(text, '@') ||
+	    !parse_range(text, &no_offset, &req->regions[req->nr]))
+		return failure(BAD_USAGE, 0,
+			       "'%s' is no range to wipe: write ADDR:LEN, such as 0x7f0000001000:4K.",
+			       text);
+	req->regions[req->nr++].flags = VMFORK_REGION_WIPE;
+	return DONE;
+}
+
 static int set_option(struct request *req, int option)
 {
 	switch (option) {
@@ -64,6 +81,8 @@ static int set_option(struct request *req, int option)
 		return DONE;
 	case 'r':
 		return add_range(req, optarg);
+	case 'w':
+		return add_wipe(req, optarg);
 	case 'o':
 		req->output = optarg;
 		return DONE;
@@ -84,11 +103,22 @@ static int set_option(struct request *req, int option)
 	}
 }
 
+static bool captures_anything(const struct request *req)
+{
+	size_t i;
+
+	for (i = 0; i < req->nr; i++)
+		if (!(req->regions[i].flags & VMFORK_REGION_WIPE))
+			return true;
+	return false;
+}
+
 static int parse_request(struct request *req, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "pid", required_argument, NULL, 'p' },
 		{ "range", required_argument, NULL, 'r' },
+		{ "wipe", required_argument, NULL, 'w' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "hold", no_argument, NULL, 'H' },
@@ -100,7 +130,7 @@ static int parse_request(struct request *req, int argc, char **argv)
 
 	memset(req, 0, sizeof(*req));
 	while ((option = next_option(&command_capture, argc, argv,
-				     "p:r:o:f" COMMON_SHORT, options)) != -1) {
+				     "p:r:w:o:f" COMMON_SHORT, options)) != -1) {
 		status = set_option(req, option);
 		if (status)
 			return status;
@@ -112,7 +142,7 @@ static int parse_request(struct request *req, int argc, char **argv)
 	if (!req->pid)
 		return failure(BAD_USAGE, 0,
 			       "No process is given: add -p PID.");
-	if (!req->nr)
+	if (!captures_anything(req))
 		return failure(BAD_USAGE, 0,
 			       "No memory is given: add --range ADDR:LEN.");
 	if (!req->output && !req->hold)
@@ -211,16 +241,21 @@ static int capture(const struct request *req, int *snapshot,
 	return fail_capture(req, -*snapshot, result);
 }
 
-static void report_regions(const struct request *req)
+/* Those that are captured, or those that are wiped. */
+static void report_regions(const struct request *req, const char *name,
+			   uint64_t flags)
 {
 	size_t i;
 
-	out_open_list("region");
+	out_open_list(name);
 	for (i = 0; i < req->nr; i++) {
+		if (req->regions[i].flags != flags)
+			continue;
 		out_open(NULL);
 		out_address("address", req->regions[i].addr);
 		out_bytes("length", req->regions[i].len);
-		out_address("offset", req->regions[i].offset);
+		if (!flags)
+			out_address("offset", req->regions[i].offset);
 		out_close();
 	}
 	out_close();
@@ -238,6 +273,7 @@ static void report_counts(const struct vmfork_capture *result)
 	out_number("copied_partial", result->copied_partial);
 	out_number("huge", result->pages_huge);
 	out_number("hole", result->pages_hole);
+	out_number("wiped", result->pages_wiped);
 	out_close();
 	out_open("ns");
 	out_nanoseconds("prepare", result->ns_prepare);
@@ -256,7 +292,8 @@ static int report(const struct request *req,
 	out_number("snapshot", result->id);
 	out_number("pid", req->pid);
 	out_bytes("size", result->snapshot_size);
-	report_regions(req);
+	report_regions(req, "region", 0);
+	report_regions(req, "wipe", VMFORK_REGION_WIPE);
 	report_counts(result);
 	if (req->output) {
 		out_string("file", req->output);
@@ -315,13 +352,15 @@ static int run_capture(int argc, char **argv)
 
 const struct command command_capture = {
 	.name = "capture",
-	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... {-o FILE | --hold}",
+	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... [--wipe ADDR:LEN]... {-o FILE | --hold}",
 	.summary = "Capture memory of a running process",
 	.options =
 	"  -p, --pid PID       the process\n"
 	"  -r, --range ADDR:LEN[@OFFSET]\n"
 	"                      what to capture, and where it lies in the snapshot\n"
 	"                      (default: behind the range before it; the first at 0)\n"
+	"  -w, --wipe ADDR:LEN what of it to leave out: keys, a generation ID; the snapshot\n"
+	"                      has zeroes there, the process keeps it\n"
 	"      --size SIZE     size of the snapshot (default: end of its last range)\n"
 	"  -o, --output FILE   save the content, sparse\n"
 	"  -f, --force         replace FILE if it exists\n"

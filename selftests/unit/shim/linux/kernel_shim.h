@@ -24,6 +24,8 @@ typedef unsigned int gfp_t;
 #define GFP_KERNEL		0u
 #define __GFP_ACCOUNT		1u
 #define __GFP_NOFAIL		2u
+#define __GFP_RETRY_MAYFAIL	8U
+#define __GFP_NOWARN		16U
 #define SLAB_ACCOUNT		0u
 
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
