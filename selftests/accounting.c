@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "balance.h"
 #include "kind_variants.h"
 #include "lib.h"
 #include "peer.h"
@@ -20,101 +21,7 @@
 #define PAGES	((long)(LEN / PAGE))
 #define ROUNDS	4
 
-/* Pages that the kernel itself may take or give back meanwhile. */
-#define NOISE	256L
-
-#define NR_ANON "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/nr_anon"
-#define NODES "/sys/kernel/slab/vmfork_node/"
 #define CGROUPS "/sys/fs/cgroup/"
-
-/* Free pages, those in the CPUs' own lists included. */
-static long free_pages(void)
-{
-	static char text[65536];
-	long pages = vmstat_value("nr_free_pages");
-	char *at;
-
-	if (read_file("/proc/zoneinfo", text, sizeof(text)) < 0)
-		return -1;
-	for (at = text; (at = strstr(at, "count:")); at++)
-		pages += strtol(at + 6, NULL, 10);
-	return pages;
-}
-
-static void settle(void)
-{
-	write_file("/proc/sys/vm/drop_caches", "3");
-	usleep(50000);		/* RCU, delayed fput, percpu batches */
-	write_file("/proc/sys/vm/stat_refresh", "1");
-	write_file(NODES "shrink", "1");
-}
-
-/* Everything that has to be the same again. */
-struct balance {
-	long free;		/* pages, the next five as well */
-	long anon;
-	long mapped;
-	long shmem;
-	long tables;
-	long slab;
-	long thp_anon;		/* huge pages; -ENOENT before 6.12 */
-	long nodes;		/* objects */
-};
-
-static struct balance balance(void)
-{
-	struct balance b;
-
-	settle();
-	b.free = free_pages();
-	b.anon = vmstat_value("nr_anon_pages");
-	b.mapped = vmstat_value("nr_mapped");
-	b.shmem = vmstat_value("nr_shmem");
-	b.tables = vmstat_value("nr_page_table_pages");
-	b.slab = vmstat_value("nr_slab_unreclaimable");
-	b.thp_anon = read_number(NR_ANON);
-	b.nodes = read_number(NODES "objects");
-	return b;
-}
-
-static bool close_to(long a, long b, long by)
-{
-	return a - b <= by && b - a <= by;
-}
-
-static bool balanced(const struct balance *was, const struct balance *is,
-		     bool loud)
-{
-	if (loud)
-		note("free %+ld, anon %+ld, mapped %+ld, shmem %+ld, page tables %+ld, slab %+ld pages; THPs %+ld, nodes %+ld",
-		     is->free - was->free, is->anon - was->anon,
-		     is->mapped - was->mapped, is->shmem - was->shmem,
-		     is->tables - was->tables, is->slab - was->slab,
-		     is->thp_anon - was->thp_anon, is->nodes - was->nodes);
-	return is->free >= was->free - NOISE &&
-	       close_to(is->anon, was->anon, 64) &&
-	       close_to(is->mapped, was->mapped, 64) &&
-	       close_to(is->shmem, was->shmem, 64) &&
-	       close_to(is->tables, was->tables, 32) &&
-	       is->slab <= was->slab + 128 &&
-	       is->thp_anon == was->thp_anon && is->nodes == was->nodes;
-}
-
-/* Processes and their memory go away a moment after they are reaped. */
-static bool balanced_soon(const struct balance *was)
-{
-	struct balance is;
-	int try;
-
-	for (try = 0; try < 40; try++) {
-		is = balance();
-		if (balanced(was, &is, false))
-			return true;
-		usleep(50000);
-	}
-	balanced(was, &is, true);
-	return false;
-}
 
 /* A whole family lives and dies: everything is used, nothing may remain. */
 FIXTURE(balance) {
@@ -388,7 +295,7 @@ TEST_F(cost, of_a_capture_again)
 	settle();
 	is = free_pages();
 	note("%ld pages for each capture of 100 changed ones", (was - is) / 4);
-	EXPECT_GE(4 * (100 + 64) + NOISE, was - is);
+	EXPECT_GE(4 * (100 + 64) + BALANCE_NOISE, was - is);
 	for (i = 0; i < 4; i++)
 		close(fd[i]);
 }
