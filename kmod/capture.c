@@ -13,12 +13,10 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/hash.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -34,13 +32,12 @@
 #include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
+#include "turn.h"
 
-#define LOCK_BITS	6
 #define MAX_ATTEMPTS	100	/* at a piece that would not stand still */
 #define PATIENCE	20	/* of these, for pages that somebody holds */
 #define MAX_SPINS	20000	/* for references that go away at once */
 
-static struct mutex mm_locks[1 << LOCK_BITS];
 static struct workqueue_struct *capture_wq;
 
 /**
@@ -232,14 +229,14 @@ static int capture_region(struct vmfork_job *job,
 /* With job->mm as the current mm. */
 static int run_job(struct vmfork_job *job)
 {
-	struct mutex *lock = &mm_locks[hash_ptr(job->mm, LOCK_BITS)];
+	struct vmfork_turn *turn;
 	u64 begin = ktime_get_ns();
 	u32 i;
-	int err;
+	int err = 0;
 
-	err = mutex_lock_killable(lock);
-	if (err)
-		return err;
+	turn = vmfork_turn_begin(job->mm);
+	if (IS_ERR(turn))
+		return PTR_ERR(turn);
 	for (i = 0; !err && i < job->arg.nr_regions; i++) {
 		if (job->regions[i].flags & VMFORK_REGION_WIPE)
 			continue;
@@ -255,7 +252,7 @@ static int run_job(struct vmfork_job *job)
 	}
 	/* Failed or not: what is mapped of it already will stay. */
 	vmfork_snapshot_finish(job->file);
-	mutex_unlock(lock);
+	vmfork_turn_end(turn);
 	return err;
 }
 
@@ -503,10 +500,6 @@ out_job:
  */
 int vmfork_capture_setup(void)
 {
-	int i;
-
-	for (i = 0; i < ARRAY_SIZE(mm_locks); i++)
-		mutex_init(&mm_locks[i]);
 	capture_wq = alloc_workqueue("vmfork", WQ_UNBOUND, 0);
 	return capture_wq ? 0 : -ENOMEM;
 }

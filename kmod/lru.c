@@ -9,7 +9,6 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/cpumask.h>
-#include <linux/mutex.h>
 #include <linux/pagevec.h>
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
@@ -17,7 +16,6 @@
 #include "lru.h"
 
 static DEFINE_PER_CPU(struct work_struct, drain_work);
-static DEFINE_MUTEX(drain_mutex);
 static struct workqueue_struct *drain_wq;
 
 static void drain_this_cpu(struct work_struct *unused)
@@ -32,7 +30,8 @@ static void drain_this_cpu(struct work_struct *unused)
  * vmfork_lru_drain() - empty the LRU batches of all CPUs
  *
  * May sleep; may be called with an mmap lock held.  A CPU that goes away
- * meanwhile is drained by the kernel.
+ * meanwhile is drained by the kernel.  Several may do this at a time: work that
+ * somebody else has queued and that has not begun is as good as one's own.
  */
 void vmfork_lru_drain(void)
 {
@@ -43,14 +42,12 @@ void vmfork_lru_drain(void)
 	if (num_online_cpus() == 1 || !zalloc_cpumask_var(&cpus, GFP_KERNEL))
 		return;
 
-	mutex_lock(&drain_mutex);
 	for_each_online_cpu(cpu) {
 		queue_work_on(cpu, drain_wq, per_cpu_ptr(&drain_work, cpu));
 		cpumask_set_cpu(cpu, cpus);
 	}
 	for_each_cpu(cpu, cpus)
 		flush_work(per_cpu_ptr(&drain_work, cpu));
-	mutex_unlock(&drain_mutex);
 	free_cpumask_var(cpus);
 }
 

@@ -16,12 +16,12 @@
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/xarray.h>
 
 #include "owner.h"
+#include "tree.h"
 
 static unsigned long long max_bytes;
 module_param(max_bytes, ullong, 0644);
@@ -44,15 +44,15 @@ struct vmfork_owner {
 };
 
 static DEFINE_XARRAY_ALLOC(owners);
-static DEFINE_MUTEX(create_mutex);	/* one owner for each user */
 
-static struct vmfork_owner *find_owner(kuid_t uid)
+/* The owner of @uid with a number of at most @max, or NULL. */
+static struct vmfork_owner *find_owner(kuid_t uid, unsigned long max)
 {
 	struct vmfork_owner *owner;
 	unsigned long number;
 
 	rcu_read_lock();
-	xa_for_each(&owners, number, owner) {
+	xa_for_each_range(&owners, number, owner, 0, max) {
 		if (uid_eq(owner->uid, uid) &&
 		    atomic_long_inc_not_zero(&owner->refs))
 			break;
@@ -61,16 +61,24 @@ static struct vmfork_owner *find_owner(kuid_t uid)
 	return owner;
 }
 
+static void put_refs(struct vmfork_owner *owner, u64 nr)
+{
+	if (!atomic_long_sub_and_test(nr, &owner->refs))
+		return;
+	xa_erase(&owners, owner->number);
+	kfree_rcu(owner, rcu);
+}
+
 static struct vmfork_owner *create_owner(kuid_t uid)
 {
-	struct vmfork_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL);
+	struct vmfork_owner *owner = kzalloc(sizeof(*owner), VMFORK_GFP);
 
 	if (!owner)
 		return NULL;
 	owner->uid = uid;
 	atomic_long_set(&owner->refs, 1);
 	if (xa_alloc(&owners, &owner->number, owner, XA_LIMIT(0, U16_MAX),
-		     GFP_KERNEL)) {
+		     VMFORK_GFP)) {
 		kfree(owner);
 		return NULL;
 	}
@@ -86,22 +94,19 @@ static struct vmfork_owner *create_owner(kuid_t uid)
  */
 struct vmfork_owner *vmfork_owner_get(kuid_t uid)
 {
-	struct vmfork_owner *owner;
+	struct vmfork_owner *owner = find_owner(uid, U16_MAX), *other;
 
-	mutex_lock(&create_mutex);
-	owner = find_owner(uid);
-	if (!owner)
-		owner = create_owner(uid);
-	mutex_unlock(&create_mutex);
-	return owner;
-}
-
-static void put_refs(struct vmfork_owner *owner, u64 nr)
-{
-	if (!atomic_long_sub_and_test(nr, &owner->refs))
-		return;
-	xa_erase(&owners, owner->number);
-	kfree_rcu(owner, rcu);
+	if (owner)
+		return owner;
+	owner = create_owner(uid);
+	if (!owner || !owner->number)
+		return owner;
+	/* Of several that were created at the same time the lowest stays. */
+	other = find_owner(uid, owner->number - 1);
+	if (!other)
+		return owner;
+	put_refs(owner, 1);
+	return other;
 }
 
 /**
