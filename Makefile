@@ -4,6 +4,9 @@
 O ?= build
 override O := $(abspath $(O))
 export O
+# Downloads, unpacked kernels and the debug kernel: may outlive $(O).
+VMFORK_CACHE := $(abspath $(or $(VMFORK_CACHE),$(O)/cache))
+export VMFORK_CACHE
 MAKEFLAGS += --no-print-directory
 vm := selftests/vm
 quiet := $(if $(V),,-s)
@@ -15,6 +18,8 @@ TOOLS := $(patsubst %/Makefile,%,$(wildcard tools/lib/Makefile \
 # Which kernel.  KVER is a release, or the beginning of one that Debian has.
 DEMO_KVER := $(or $(KVER),6.12)
 KERNELS := $(or $(KVER),6.1 6.12)
+# Also, for a whole check, some tests on the debug kernel if it is built.
+WHOLE := $(if $(KVER)$(T),,y)
 
 .PHONY: all
 all: tools modules
@@ -29,6 +34,8 @@ help:
 #:   make check      run all tests, in test VMs, on Linux 6.1 and 6.12
 #:
 #:   make            the module for the running kernel, and the tools
+#:   make debug-kernel  build a kernel with KASAN, lockdep, kmemleak and more:
+#:                   20 minutes, once; KVER=debug uses it
 #:   make modules    the module alone       make tools   the tools alone
 #:   make unit       the tests that need no VM, in seconds
 #:   make bench      measure; figures go to build/bench.json
@@ -38,13 +45,15 @@ help:
 #:   make clean      remove what was built; make distclean: downloads too
 #:
 #:   KVER=6.12       kernel: a full release, or the beginning of one that
-#:                   Debian has; it is downloaded, not installed
+#:                   Debian has; it is downloaded, not installed;
+#:                   or debug, which make debug-kernel builds
 #:   KDIR=DIR        build for the kernel with this build directory
 #:   T="iso races"   (check) the tests whose names contain one of these
 #:   ARGS=...        (check) arguments for each test program
 #:   SMP=2 MEM=2G    size of the test VM (guests need SMP=1 under tcg)
 #:   VMFORK_ACCEL=   kvm or tcg; by default kvm where KVM nests, else tcg
 #:   O=build         where everything is built     V=1   show commands
+#:   VMFORK_CACHE=   where downloads and kernels are kept, by default O/cache
 
 # --- the module
 
@@ -85,6 +94,10 @@ selftests: tools
 	@[ ! -e tools/forkvm/Makefile ] || \
 		$(MAKE) $(quiet) -C tools/forkvm O=$(O) guest
 
+.PHONY: debug-kernel
+debug-kernel: setup
+	@dir=$$($(vm)/debug-kernel) && echo "the debug kernel is in $$dir"
+
 # vm-VERSION: everything that a VM with that kernel needs
 vm-%: selftests
 	@$(MAKE) modules KDIR= KVER=$*
@@ -92,7 +105,9 @@ vm-%: selftests
 .PHONY: check
 check: setup
 	@$(MAKE) $(KERNELS:%=vm-%)
-	@KERNELS='$(KERNELS)' SMP='$(SMP)' MEM='$(MEM)' \
+	@[ -z "$(WHOLE)" ] || ! $(vm)/debug-kernel --cached >/dev/null || \
+		$(MAKE) vm-debug
+	@KERNELS='$(if $(WHOLE),,$(KERNELS))' SMP='$(SMP)' MEM='$(MEM)' \
 		VMFORK_TEST_ARGS='$(ARGS)' $(vm)/check $(T)
 
 .PHONY: unit
@@ -122,8 +137,7 @@ bench: setup
 	@$(MAKE) $(quiet) -C selftests/bench O=$(O)
 	@selftests/bench/run $(DEMO_KVER)
 
-# Not yet: make debug-kernel (a kernel with KASAN, lockdep and kmemleak to
-# run the tests under), make torture (hours of random operations).
+# Not yet: make torture (hours of random operations).
 
 # --- the rest
 

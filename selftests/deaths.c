@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -327,10 +328,12 @@ TEST_F_TIMEOUT(deaths, both, 60)
 {
 	unsigned int i;
 
-	/* Orphans end themselves soon. */
+	/* Orphans end themselves soon, and come to the test to be buried. */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
 	for (i = 0; i < self->rounds; i++)
 		reap(doomed(self, be_captured_by_child));
-	usleep(200000);
+	while (wait(NULL) > 0)
+		;
 	EXPECT_EQ(0, all_right(self));
 }
 

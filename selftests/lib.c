@@ -154,6 +154,14 @@ unsigned int test_seconds(unsigned int normal)
 	return text ? strtoul(text, NULL, 0) : normal;
 }
 
+unsigned int slowness(void)
+{
+	const char *text = getenv("VMFORK_TEST_SLOWNESS");
+	unsigned int times = text ? strtoul(text, NULL, 0) : 1;
+
+	return times ? times : 1;
+}
+
 int read_file(const char *path, char *buf, size_t size)
 {
 	size_t got = 0;

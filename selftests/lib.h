@@ -59,6 +59,8 @@ static inline void relax(void)
 
 /* Seconds that a test of its kind runs; VMFORK_TEST_SECONDS overrides. */
 unsigned int test_seconds(unsigned int normal);
+/* How many times slower than usual this kernel is: limits are longer for it. */
+unsigned int slowness(void);
 
 /* /proc and /sys */
 int read_file(const char *path, char *buf, size_t size);

@@ -31,6 +31,8 @@
 #define ROOM	(ALL + ZONE + 3)
 #define WORDS	(PAGE / sizeof(uint64_t))
 #define WRITERS	2
+/* Captures that have to work in each test */
+#define ENOUGH	3
 #define MAX_DISTURBERS 16
 
 /* In memory that is shared with peers; a writer writes every second page. */
@@ -479,11 +481,13 @@ static void run_race(struct __test_metadata *_metadata, uint32_t what,
 	struct race *r = shared_alloc(sizeof(*r));
 	uint64_t seed = test_seed(), begin = now_ns(), end, stage;
 	unsigned int good = 0, refused = 0;
-	uint64_t since, longest = 0;
+	uint64_t since, longest = 0, patience;
 	int ret;
 
 	end = begin + test_seconds(seconds) * 1000000000ULL;
-	while (now_ns() < end) {
+	/* Longer where a capture takes long: one that works is wanted. */
+	patience = begin + 90 * slowness() * 1000000000ULL;
+	while (now_ns() < end || (good < ENOUGH && now_ns() < patience)) {
 		ASSERT_EQ(0, race_start(r, what, huge, seed++));
 		stage = now_ns() + 700000000;
 		do {
@@ -503,7 +507,7 @@ static void run_race(struct __test_metadata *_metadata, uint32_t what,
 	}
 	note("%u captures, %u more refused, at most %llu ms with its check",
 	     good, refused, (unsigned long long)longest / 1000000);
-	EXPECT_LE(3, good);
+	EXPECT_LE(ENOUGH, good);
 }
 
 FIXTURE(races) {
@@ -587,11 +591,12 @@ static long do_stop(int fd, const void *arg)
 static long do_captures(int pidfd, const void *arg)
 {
 	const struct mutual_arg *a = arg;
-	uint64_t end = now_ns() + a->ms * 1000000ULL;
+	uint64_t begin = now_ns(), end = begin + a->ms * 1000000ULL;
+	uint64_t patience = begin + 40 * slowness() * 1000000000ULL;
 	long good = 0;
 	int ret;
 
-	while (now_ns() < end) {
+	while (now_ns() < end || (good < ENOUGH && now_ns() < patience)) {
 		ret = capture_some(a->other, pidfd, 0);
 		if (ret < 0)
 			return -1;
@@ -647,7 +652,7 @@ TEST_F_TIMEOUT(mutual, captures_of_each_other, 60)
 	for (i = 0; i < 2; i++) {
 		good = peer_wait(self->peer[i]);
 		note("%ld captures", good);
-		EXPECT_LE(3, good);
+		EXPECT_LE(ENOUGH, good);
 	}
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(0, peer_call(self->peer[i], do_stop, -1, &arg[i],

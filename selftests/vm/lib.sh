@@ -6,7 +6,10 @@ top=$(cd "$here/../.." && pwd)
 O=${O:-$top/build}
 mkdir -p "$O"
 O=$(cd "$O" && pwd)
-cache=$O/cache
+# VMFORK_CACHE outlives a checkout: downloads, unpacked kernels, the debug kernel
+cache=${VMFORK_CACHE:-$O/cache}
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -46,4 +49,39 @@ fetch()
 	[ -n "$version" ] && find "$cache/debs" -name \
 		"${package}_${version//:/%3a}_*.deb" | grep . ||
 		die "cannot download the package $package"
+}
+
+# source_version VERSION: which linux-source-VERSION is newest, in the archive
+# or, if it has none, among those that were downloaded
+source_version()
+{
+	local version
+
+	version=$(apt-cache show --no-all-versions "linux-source-$1" \
+		2>/dev/null | sed -n 's/^Version: //p' | head -n 1)
+	if [ -z "$version" ]; then
+		version=$(find "$cache/debs" -name "linux-source-$1_*.deb" \
+			2>/dev/null | sort -V | tail -n 1)
+		version=${version:+$(dpkg-deb -f "$version" Version)}
+	fi
+	[ -n "$version" ] || {
+		apt_newer
+		version=$(apt-cache show --no-all-versions \
+			"linux-source-$1" | sed -n 's/^Version: //p')
+	}
+	echo "$version"
+}
+
+# unpack_source VERSION DIR [FILE...]: all or some of Debian's source of Linux
+unpack_source()
+{
+	local version=$1 dir=$2 deb
+	shift 2
+
+	deb=$(fetch "linux-source-$version")
+	say "unpacking ${deb##*/}"
+	dpkg-deb --fsys-tarfile "$deb" |
+		tar xO "./usr/src/linux-source-$version.tar.xz" |
+		tar xJ -C "$dir" --strip-components=1 \
+			"${@/#/linux-source-$version/}"
 }

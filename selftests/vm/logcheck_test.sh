@@ -14,6 +14,10 @@ sound='[    0.000000] Linux version 6.12.117+deb12-amd64 (gcc-12 (Debian 12.2.0)
 [    0.011000] rcu: RCU calculated value of scheduler-enlistment delay is 25
 [    0.100000] Spectre V2 : Kernel not compiled with retpoline; no mitigation
 [    0.230000] clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2
+[    0.000000] Kernel command line: page_owner=on page_poison=1 slab_debug=FZPU,vmfork* kmemleak=on panic_on_warn=1
+[    0.300000] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc., Ingo Molnar
+[    0.400000] kmemleak: Kernel memory leak detector initialized (mem pool available: 25000)
+[    0.500000] debug_vm_pgtable: [debug_vm_pgtable         ]: Validating architecture page table helpers
 [    1.900000] kasan: KernelAddressSanitizer initialized
 [    2.000000] WX: DEBUG: nothing to say
 [    2.100000] SVM: kvm: Nested Virtualization enabled
@@ -61,6 +65,26 @@ planted=(
 	'traps: a[77] general protection fault ip:401136 sp:7ffd error:0 in a'
 	'swap_info_get: Bad swap file entry 3ffffffffffff'
 	'VFS: Busy inodes after unmount of vmfork. Self-destruct in 5 seconds.'
+	'BUG kmalloc-64 (Tainted: G    B      O): Object already free'
+	'BUG vmfork_node (Tainted: G           O): Poison overwritten'
+	'kernel BUG at mm/page_table_check.c:88!'
+	'pagealloc: memory corruption'
+	'pagealloc: single bit error'
+	'page: refcount:0 mapcount:1 mapping:0000000000000000 index:0x7f pfn:0x123'
+	'page:ffffea0000000000 refcount:0 mapcount:1 mapping:0000000000000000'
+	'page dumped because: VM_BUG_ON_FOLIO(folio_ref_count(folio) <= 0)'
+	'ODEBUG: free active (active state 0) object: 0 object type: work_struct hint: a+0x0/0x1'
+	'ODEBUG: Out of memory. ODEBUG disabled'
+	'INFO: lockdep is turned off.'
+	'turning off the locking correctness validator.'
+	'INFO: trying to register non-static key.'
+	'kmemleak: Kernel memory leak detector disabled'
+	'kmemleak: Memory pool empty, consider increasing CONFIG_DEBUG_KMEMLEAK_MEM_POOL_SIZE'
+	'kmemleak: Cannot allocate a kmemleak_object structure'
+	'usercopy: Kernel memory exposure attempt detected from SLUB object'
+	'rcu: rcu_preempt kthread starved for 5250 jiffies! g1 f0x0'
+	'BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 31s!'
+	'Read-error on swap-device (254:0:8)'
 )
 
 report()
