@@ -36,12 +36,12 @@ FIXTURE_SETUP(guest)
 
 FIXTURE_TEARDOWN(guest)
 {
-	guests_end();
+	family_end();
 }
 
 static struct guest *fork_one(struct guest *g)
 {
-	struct guest *child = guests_fork(g, "", 1);
+	struct guest *child = family_fork(g, "", 1);
 
 	guest_meet(child);
 	return child;
@@ -75,7 +75,7 @@ TEST_F_TIMEOUT(guest, forked_again_and_again, 280)
 			continue;
 		/* It has seen three more forks of its parent by now */
 		ASSERT_TRUE(guest_verified(&guests[i - KEPT]));
-		guest_kill(&guests[i - KEPT]);
+		family_kill(&guests[i - KEPT]);
 	}
 	guest_ask(parent, "info");
 	ASSERT_EQ(reply_number(parent, "children"), FORKS);
@@ -91,24 +91,24 @@ TEST_F_TIMEOUT(guest, the_dead_make_no_difference, 280)
 	sibling = fork_one(parent);
 	last = fork_one(middle);
 	ASSERT_STREQ(last->path, "1.1");
-	guest_kill(middle);
+	family_kill(middle);
 	ASSERT_TRUE(works(parent, &counter));
 	counter = 0;
 	ASSERT_TRUE(works(last, &counter));
 	counter = 0;
 	ASSERT_TRUE(works(sibling, &counter));
 
-	guest_kill(parent);
+	family_kill(parent);
 	ASSERT_TRUE(works(sibling, &counter));
 	counter = 0;
 	ASSERT_TRUE(works(last, &counter));
 
 	late = fork_one(last);
 	ASSERT_STREQ(late->path, "1.1.1");
-	guest_kill(last);
+	family_kill(last);
 	counter = 0;
 	ASSERT_TRUE(works(late, &counter));
-	guest_kill(sibling);
+	family_kill(sibling);
 	ASSERT_TRUE(works(late, &counter));
 }
 
@@ -156,7 +156,7 @@ TEST(failed_fork_leaves_the_guest)
 	while (count_forkvms() != (int)nr_guests && tries++ < 50)
 		usleep(100000);
 	EXPECT_EQ(count_forkvms(), (int)nr_guests);
-	guests_end();
+	family_end();
 }
 
 TEST_HARNESS_MAIN

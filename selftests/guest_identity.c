@@ -42,7 +42,7 @@ FIXTURE_SETUP(guest)
 
 FIXTURE_TEARDOWN(guest)
 {
-	guests_end();
+	family_end();
 }
 
 struct memory {
@@ -149,7 +149,7 @@ static struct guest *fork_and_compare(struct __test_metadata *_metadata,
 				      FIXTURE_DATA(guest) *self,
 				      struct guest *parent)
 {
-	struct guest *child = guests_fork(parent, "paused", 2);
+	struct guest *child = family_fork(parent, "paused", 2);
 	struct memory theirs, ours;
 	int snapshot;
 
@@ -202,7 +202,7 @@ TEST_F_TIMEOUT(guest, every_byte_is_the_same, 280)
 	close(snapshot);
 
 	guest_ask(parent, "pause");
-	guests_fork(parent, "", 1);
+	family_fork(parent, "", 1);
 	pages_huge = reply_number(parent, "huge");
 	EXPECT_EQ(pages_huge > 0, variant->thp);
 }

@@ -18,8 +18,6 @@
 
 #include "client.h"
 
-extern char **environ;
-
 /* Beside ourselves, or wherever programs are */
 static const char *forkvm_program(char *path, size_t size)
 {
@@ -39,11 +37,11 @@ static const char *forkvm_program(char *path, size_t size)
  * guest_boot() - start a guest, with its socket and its console in @dir
  * @options: of "forkvm run", NULL behind the last
  */
-void guest_boot(struct guest *g, const char *dir, char *const options[])
+void guest_boot(struct guest *g, const char *dir, const char *const options[])
 {
 	char path[4096 + 8], console[128];
-	char *argv[32] = { "forkvm", "run", "--control", g->control,
-			   "--console", console };
+	const char *argv[32] = { "forkvm", "run", "--control", g->control,
+				 "--console", console };
 	const char *program = forkvm_program(path, sizeof(path));
 	unsigned int i = 6;
 	int err;
@@ -53,7 +51,9 @@ void guest_boot(struct guest *g, const char *dir, char *const options[])
 	snprintf(console, sizeof(console), "%s/console", dir);
 	while (*options && i < 31)
 		argv[i++] = *options++;
-	err = posix_spawnp(&g->pid, program, NULL, NULL, argv, environ);
+	/* It takes strings that it does not change for strings that it may. */
+	err = posix_spawnp(&g->pid, program, NULL, NULL, (char *const *)argv,
+			   environ);
 	if (err) {
 		g->pid = 0;
 		client_fail("can not start %s: %s", program, strerror(err));
@@ -99,6 +99,8 @@ static int ask(struct guest *g, const char *fmt, va_list ap)
 	char line[256];
 	int len = vsnprintf(line, sizeof(line) - 1, fmt, ap);
 
+	if (len < 0 || len >= (int)sizeof(line) - 1)
+		client_fail("guest %s: \"%s...\" is too long", g->path, line);
 	line[len++] = '\n';
 	if (send(g->fd, line, len, MSG_NOSIGNAL) != len)
 		client_fail("guest %s has ended", g->path);

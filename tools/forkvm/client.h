@@ -30,7 +30,7 @@ struct guest {
 void client_fail(const char *fmt, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 
-void guest_boot(struct guest *g, const char *dir, char *const options[]);
+void guest_boot(struct guest *g, const char *dir, const char *const options[]);
 unsigned int guest_fork(struct guest *g, const char *how, struct guest *child,
 			unsigned int nr);
 void guest_meet(struct guest *g);

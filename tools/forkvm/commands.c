@@ -19,7 +19,6 @@
 #define PEEK_MAX	4096
 #define WAIT_SECONDS	30
 
-
 struct command {
 	const char *name, *args, *help;
 	int (*run)(struct vm *vm, char *args, FILE *out);

@@ -3,6 +3,7 @@
  * ctl: one command to a running forkvm, for shells.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -13,13 +14,19 @@
 static int connect_to(const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return fail("%s is too long for a socket's name", path);
 	strcpy(addr.sun_path, path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
-		return fail_errno("no forkvm answers at %s", path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return fail_errno("no socket");
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
+		fail_errno("no forkvm answers at %s", path);
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 
@@ -40,17 +47,30 @@ static int send_words(int fd, int argc, char **argv)
 	return 0;
 }
 
-/**
- * ctl_main() - forkvm ctl SOCKET COMMAND...
- *
- * Prints what follows "ok".  Return: exit status, 0 only after "ok".
- */
-int ctl_main(int argc, char **argv)
+/* Prints what follows "ok".  Return: exit status, 0 only after "ok". */
+static int print_reply(FILE *in)
 {
 	char *reply = NULL;
 	size_t size = 0;
-	FILE *in;
-	int fd;
+	int status = 1;
+
+	if (getline(&reply, &size, in) < 0) {
+		fprintf(stderr, "forkvm: no answer; the guest has ended\n");
+	} else if (!strncmp(reply, "error ", 6)) {
+		fprintf(stderr, "forkvm: %s", reply + 6);
+	} else {
+		printf("%s", reply[2] == ' ' ? reply + 3 : reply + 2);
+		status = 0;
+	}
+	free(reply);
+	return status;
+}
+
+/** ctl_main() - forkvm ctl SOCKET COMMAND...; Return: exit status */
+int ctl_main(int argc, char **argv)
+{
+	FILE *in = NULL;
+	int fd, status;
 
 	if (argc < 2) {
 		fprintf(stderr, "forkvm ctl SOCKET COMMAND...; see "
@@ -58,19 +78,18 @@ int ctl_main(int argc, char **argv)
 		return 2;
 	}
 	fd = connect_to(argv[0]);
-	if (fd < 0 || send_words(fd, argc - 1, argv + 1)) {
+	if (fd >= 0 && !send_words(fd, argc - 1, argv + 1)) {
+		in = fdopen(fd, "r");
+		if (!in)
+			fail_errno("can not read the answer");
+	}
+	if (!in) {
 		fprintf(stderr, "forkvm: %s\n", fail_text());
+		if (fd >= 0)
+			close(fd);
 		return 1;
 	}
-	in = fdopen(fd, "r");
-	if (!in || getline(&reply, &size, in) < 0) {
-		fprintf(stderr, "forkvm: no answer; the guest has ended\n");
-		return 1;
-	}
-	if (!strncmp(reply, "error ", 6)) {
-		fprintf(stderr, "forkvm: %s", reply + 6);
-		return 1;
-	}
-	printf("%s", reply[2] == ' ' ? reply + 3 : reply + 2);
-	return 0;
+	status = print_reply(in);
+	fclose(in);
+	return status;
 }

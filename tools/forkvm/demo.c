@@ -9,24 +9,21 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
+#include "family.h"
 #include "guest/table.h"
 
 #define NR_CHILDREN		8
 #define NR_GRANDCHILDREN	4
 #define THE_CHILD		3	/* that is forked itself */
-#define NR_GUESTS		(1 + NR_CHILDREN + NR_GRANDCHILDREN)
 #define MS(ns)			((ns) / 1e6)
 
 /* A fork, seen from the guest that was forked */
@@ -36,36 +33,16 @@ struct fork {
 	uint64_t counter, hash;		/* at the fork */
 };
 
-static struct guest guests[NR_GUESTS];
-static unsigned int nr_guests;
-static char dir[64], checks[16][80];
+static char checks[16][80];
 static unsigned int nr_checks;
 
 static const char *kernel = "/guest/bzImage", *initrd = "/guest/initrd";
 static const char *mem = "128M", *cpus = "1";
 static bool thp;
 
-static void clean_up(void)
-{
-	char command[128];
-	unsigned int i;
-
-	for (i = 0; i < nr_guests; i++)
-		if (guests[i].pid > 0)
-			kill(guests[i].pid, SIGKILL);
-	if (nr_guests && guests[0].pid > 0)
-		waitpid(guests[0].pid, NULL, 0);
-	snprintf(command, sizeof(command), "rm -rf %s", dir);
-	if (dir[0] && system(command))
-		perror(dir);
-}
-
 void client_fail(const char *fmt, ...)
 {
-	char name[128];
-	char line[256];
 	va_list ap;
-	FILE *f;
 
 	fflush(stdout);
 	fprintf(stderr, "\nforkvm-demo: FAILED: ");
@@ -73,11 +50,8 @@ void client_fail(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fprintf(stderr, "\n");
-	snprintf(name, sizeof(name), "%s/console", dir);
-	f = fopen(name, "r");
-	while (f && fgets(line, sizeof(line), f))
-		fprintf(stderr, "console: %s", line);
-	clean_up();
+	family_print_console(stderr, "console: ");
+	family_end();
 	exit(1);
 }
 
@@ -110,18 +84,12 @@ static double seconds(void)
 
 static struct guest *boot(void)
 {
-	char *options[] = { "--kernel", (char *)kernel,
-		"--initrd", (char *)initrd, "--mem", (char *)mem, "--cpus",
-		(char *)cpus, "--append", "fv.table=16 fv.batch=4 fv.sleep=40000",
+	const char *const options[] = { "--kernel", kernel, "--initrd", initrd,
+		"--mem", mem, "--cpus", cpus,
+		"--append", "fv.table=16 fv.batch=4 fv.sleep=40000",
 		thp ? "--thp" : NULL, NULL };
 
-	strcpy(dir, "/tmp/forkvm-demo.XXXXXX");
-	if (!mkdtemp(dir)) {
-		dir[0] = 0;
-		client_fail("no directory in /tmp: %s", strerror(errno));
-	}
-	guest_boot(&guests[nr_guests++], dir, options);
-	return &guests[0];
+	return family_boot("forkvm-demo", options);
 }
 
 /* Has the guest's own account watched, and lets it work for a while */
@@ -143,29 +111,31 @@ static void get_ready(struct guest *g)
 		client_fail("the guest's memory is bad before any fork");
 }
 
-static void watched(const struct guest *g, uint64_t *counter, uint64_t *hash)
+static void get_watched(const struct guest *g, uint64_t *counter,
+			uint64_t *hash)
 {
 	char hex[2 * sizeof(struct status) + 1];
-	struct status status;
+	struct status then = { 0 };
 	unsigned int i, byte;
 
 	reply_text(g, "watched", hex, sizeof(hex));
-	for (i = 0; i < sizeof(status); i++) {
+	for (i = 0; i < sizeof(then); i++) {
 		if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
 			client_fail("guest %s: what is watched is \"%s\"",
-				  g->path, hex);
-		((uint8_t *)&status)[i] = byte;
+				    g->path, hex);
+		((uint8_t *)&then)[i] = byte;
 	}
-	if (status.magic != STATUS_MAGIC)
-		client_fail("guest %s: its status is not in its memory", g->path);
-	*counter = status.counter;
-	*hash = status.hash;
+	if (then.magic != STATUS_MAGIC)
+		client_fail("guest %s: its status is not in its memory",
+			    g->path);
+	*counter = then.counter;
+	*hash = then.hash;
 }
 
 static void fork_guest(struct guest *g, unsigned int nr, struct fork *f)
 {
 	say("  fork of guest %s into %u", g->path, nr);
-	nr_guests += guest_fork(g, "", &guests[nr_guests], nr);
+	family_fork(g, "", nr);
 	f->pause_ns = reply_number(g, "pause_ns");
 	f->save_ns = reply_number(g, "save_ns");
 	f->capture_ns = reply_number(g, "capture_ns");
@@ -174,7 +144,7 @@ static void fork_guest(struct guest *g, unsigned int nr, struct fork *f)
 	f->copied = reply_number(g, "copied");
 	f->shared = reply_number(g, "shared");
 	f->huge = reply_number(g, "huge");
-	watched(g, &f->counter, &f->hash);
+	get_watched(g, &f->counter, &f->hash);
 }
 
 static void read_status(struct guest *g)
@@ -201,7 +171,7 @@ static void examine(struct guest *g)
 	guest_ask(g, "info");
 	g->first_run_ns = reply_number(g, "first_run_ns");
 	g->first_line_ns = reply_number(g, "first_line_ns");
-	watched(g, &g->counter_then, &g->hash_then);
+	get_watched(g, &g->counter_then, &g->hash_then);
 }
 
 static bool all_differ(size_t field, size_t size)
@@ -358,35 +328,15 @@ static void demo(void)
 		say("checked: %s", checks[i]);
 }
 
-/*
- * Its cpu_exec() sees the vector that VMRUN has just injected as an exception
- * still to come, if another CPU's interrupt asks for an exit at that moment.
- */
-static void warn_of_tcg(void)
+static void usage(int result)
 {
-	char line[256];
-	bool tcg = false;
-	FILE *f = fopen("/proc/cpuinfo", "r");
-
-	while (f && fgets(line, sizeof(line), f))
-		tcg |= strstr(line, "model name") && strstr(line, "QEMU TCG");
-	if (f)
-		fclose(f);
-	if (tcg && sysconf(_SC_NPROCESSORS_ONLN) > 1)
-		say("Beware: several CPUs on one thread of QEMU's TCG "
-		    "(thread=single) deliver some of a\nnested guest's "
-		    "interrupts twice, and it crashes or hangs; use -smp 1.");
-}
-
-static void usage(int status)
-{
-	fprintf(status ? stderr : stdout,
+	fprintf(result ? stderr : stdout,
 		"forkvm-demo [--kernel FILE] [--initrd FILE] [--mem SIZE] "
 		"[--cpus N] [--thp]\n"
 		"Boots a Linux guest, forks it into 8 while it runs, one of "
 		"them into 4, and\nchecks what became of them. Exit status 0 "
 		"means that all of it was as it should.\n");
-	exit(status);
+	exit(result);
 }
 
 int main(int argc, char **argv)
@@ -404,18 +354,32 @@ int main(int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "k:i:m:c:th", options, NULL)) >= 0)
 		switch (c) {
-		case 'k': kernel = optarg; break;
-		case 'i': initrd = optarg; break;
-		case 'm': mem = optarg; break;
-		case 'c': cpus = optarg; break;
-		case 't': thp = true; break;
-		default: usage(c == 'h' ? 0 : 2);
+		case 'k':
+			kernel = optarg;
+			break;
+		case 'i':
+			initrd = optarg;
+			break;
+		case 'm':
+			mem = optarg;
+			break;
+		case 'c':
+			cpus = optarg;
+			break;
+		case 't':
+			thp = true;
+			break;
+		default:
+			usage(c == 'h' ? 0 : 2);
 		}
 	if (access("/dev/vmfork", R_OK | W_OK))
 		client_fail("can not use /dev/vmfork: %s; load vmfork.ko",
-			  strerror(errno));
-	warn_of_tcg();
+			    strerror(errno));
+	if (family_gets_interrupts_twice())
+		say("Beware: several CPUs on one thread of QEMU's TCG "
+		    "(thread=single) deliver some of a\nnested guest's "
+		    "interrupts twice, and it crashes or hangs; use -smp 1.");
 	demo();
-	clean_up();
+	family_end();
 	return 0;
 }

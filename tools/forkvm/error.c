@@ -12,23 +12,18 @@
 
 static __thread char text[512];
 
-/**
- * fail() - keep a sentence that says what went wrong and what to do
- *
- * Return: -1, for "return fail(...)".
- */
-int fail(const char *fmt, ...)
+/** fail_say() - keep the sentence of fail() */
+void fail_say(const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return -1;
 }
 
-/** fail_errno() - fail(), with what errno says behind it */
-int fail_errno(const char *fmt, ...)
+/** fail_say_errno() - the same, with what errno says behind it */
+void fail_say_errno(const char *fmt, ...)
 {
 	int err = errno;
 	va_list ap;
@@ -39,7 +34,6 @@ int fail_errno(const char *fmt, ...)
 	va_end(ap);
 	len = strlen(text);
 	snprintf(text + len, sizeof(text) - len, ": %s", strerror(err));
-	return -1;
 }
 
 /** fail_text() - the sentence of this thread's latest fail() */

@@ -25,8 +25,6 @@
 
 #define BUILD_TIMEOUT_MS	120000
 
-extern char **environ;
-
 /* Let the guest know that it did not run, lest it takes it for a lockup */
 static void clocks_after_pause(struct vm *vm)
 {

@@ -31,10 +31,22 @@
 #define HUGE_SIZE	(2 * MiB)
 
 /* error.c */
-int fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-int fail_errno(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void fail_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void fail_say_errno(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *fail_text(void);
 uint64_t now_ns(void);
+
+static inline int failed(void)
+{
+	return -1;
+}
+
+/*
+ * -1, for "return fail(...)", after a sentence was kept that says what went
+ * wrong and what to do.  Macros, so that whoever analyses a caller sees that.
+ */
+#define fail(...)	(fail_say(__VA_ARGS__), failed())
+#define fail_errno(...)	(fail_say_errno(__VA_ARGS__), failed())
 
 /* blob.c: the state of a guest without its memory, as bytes */
 struct blob {

@@ -65,9 +65,21 @@ static int parse_size(const char *text, uint64_t *size)
 
 	*size = strtoull(text, &end, 0);
 	switch (*end) {
-	case 'G': case 'g': *size *= GiB; end++; break;
-	case 'M': case 'm': *size *= MiB; end++; break;
-	case 'K': case 'k': *size *= KiB; end++; break;
+	case 'G':
+	case 'g':
+		*size *= GiB;
+		end++;
+		break;
+	case 'M':
+	case 'm':
+		*size *= MiB;
+		end++;
+		break;
+	case 'K':
+	case 'k':
+		*size *= KiB;
+		end++;
+		break;
 	}
 	if (*end || *size < 32 * MiB || *size > VMFORK_MAX_SIZE / 2)
 		return fail("--mem %s is no size of 32M or more", text);

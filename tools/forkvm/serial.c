@@ -25,7 +25,7 @@ void serial_init(struct serial *s, struct vm *vm, uint16_t port,
 
 static uint8_t iir(const struct serial *s)
 {
-	uint8_t fifo = s->regs.fcr & UART_FCR_ENABLE_FIFO ?
+	uint8_t fifo = (s->regs.fcr & UART_FCR_ENABLE_FIFO) ?
 		       FIFO_ENABLED : 0;
 
 	if ((s->regs.ier & UART_IER_RDI) && s->in_pos < s->in_len)
@@ -78,10 +78,10 @@ static uint8_t modem_status(const struct serial *s)
 
 	if (!(mcr & UART_MCR_LOOP))
 		return UART_MSR_DCD | UART_MSR_DSR | UART_MSR_CTS;
-	return (mcr & UART_MCR_DTR ? UART_MSR_DSR : 0) |
-	       (mcr & UART_MCR_RTS ? UART_MSR_CTS : 0) |
-	       (mcr & UART_MCR_OUT1 ? UART_MSR_RI : 0) |
-	       (mcr & UART_MCR_OUT2 ? UART_MSR_DCD : 0);
+	return ((mcr & UART_MCR_DTR) ? UART_MSR_DSR : 0) |
+	       ((mcr & UART_MCR_RTS) ? UART_MSR_CTS : 0) |
+	       ((mcr & UART_MCR_OUT1) ? UART_MSR_RI : 0) |
+	       ((mcr & UART_MCR_OUT2) ? UART_MSR_DCD : 0);
 }
 
 static uint8_t read_locked(struct serial *s, unsigned int reg)

@@ -157,11 +157,12 @@ int next_option(const struct command *command, int argc, char **argv,
 				"Option '%s' needs an argument: see vmfork help %s.",
 				argv[optind - 1], command->name);
 			return '?';
+		} else if (option == '?') {
+			failure(BAD_USAGE, 0,
+				"Option '%s' is wrong: see vmfork help %s.",
+				argv[optind - 1], command->name);
+			return '?';
 		} else {
-			if (option == '?')
-				failure(BAD_USAGE, 0,
-					"Option '%s' is wrong: see vmfork help %s.",
-					argv[optind - 1], command->name);
 			return option;
 		}
 	}

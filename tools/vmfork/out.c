@@ -101,7 +101,7 @@ static void render_bytes(uint64_t value)
 		scaled /= 1024;
 		unit++;
 	}
-	printf("%.*f %s\n", value % (1ULL << 10 * unit) ? 1 : 0, scaled,
+	printf("%.*f %s\n", (value % (1ULL << 10 * unit)) ? 1 : 0, scaled,
 	       units[unit]);
 }
 

@@ -27,8 +27,8 @@ struct pace {
 	unsigned int sleep_us;	/* before the next batch */
 };
 
-int table_start(unsigned int threads, uint64_t bytes, const struct pace *pace);
-void table_diverge(uint64_t salt);
+int table_start(unsigned int threads, uint64_t bytes, const struct pace *how);
+void table_diverge(uint64_t value);
 uint64_t table_verify(void);
 uint64_t table_pages(void);
 
