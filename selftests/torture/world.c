@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The world: how the kernel is set up for the storm, and set back. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cells.h"
+#include "torture.h"
+#include "world.h"
+
+#define CORE "/tmp/torture.core"
+
+/* NULL: left as it is, but set back, as the tuner changes it. */
+static const struct {
+	const char *path;
+	const char *value;
+} settings[] = {
+	{ "/sys/kernel/mm/ksm/sleep_millisecs", "5" },
+	{ "/sys/kernel/mm/ksm/pages_to_scan", "2000" },
+	{ "/sys/kernel/mm/ksm/run", "1" },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+	  "20" },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/alloc_sleep_millisecs",
+	  "20" },
+	{ "/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan",
+	  "8192" },
+	{ "/sys/kernel/mm/transparent_hugepage/enabled", "always" },
+	{ "/sys/kernel/mm/transparent_hugepage/defrag", "madvise" },
+	{ "/sys/kernel/mm/lru_gen/enabled", NULL },
+	{ "/proc/sys/kernel/core_pattern", CORE },
+	{ "/proc/sys/kernel/core_uses_pid", "0" },
+	{ "/proc/sys/vm/oom_dump_tasks", "0" },
+	{ "/proc/sys/vm/overcommit_memory", NULL },
+	{ "/proc/sys/vm/swappiness", NULL },
+	{ "/proc/sys/kernel/numa_balancing", NULL },
+};
+
+static char was[ARRAY_SIZE(settings)][64];
+
+/* The chosen one of "[always] madvise never", or the text itself. */
+static void chosen(char *text)
+{
+	char *from = strchr(text, '['), *to = strchr(text, ']');
+
+	text[strcspn(text, "\n")] = 0;
+	if (from && to) {
+		*to = 0;
+		memmove(text, from + 1, to - from);
+	}
+}
+
+/* A compressed disk in memory to be swapped to, before the other one. */
+static void make_zram(void)
+{
+	if (access("/sys/block/zram0/disksize", W_OK) &&
+	    system("modprobe zram 2>/dev/null"))
+		return;
+	if (access("/sys/block/zram0/disksize", W_OK))
+		return;
+	if (write_file("/sys/block/zram0/disksize", "128M"))
+		return;
+	if (system("mkswap /dev/zram0 >/dev/null"))
+		return;
+	did("zram: swapped to", swapon("/dev/zram0", SWAP_FLAG_PREFER | 10) ?
+			       -errno : 0);
+}
+
+void world_prepare(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		if (read_file(settings[i].path, was[i],
+			      sizeof(was[i])) <= 0)
+			continue;
+		chosen(was[i]);
+		if (settings[i].value)
+			write_file(settings[i].path, settings[i].value);
+	}
+	if (system("modprobe hwpoison-inject 2>/dev/null"))
+		did("hwpoison-inject", -ENOENT);
+	make_zram();
+}
+
+void world_restore(void)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		if (was[i][0])
+			write_file(settings[i].path, was[i]);
+	unlink(CORE);
+	if (swapoff("/dev/zram0"))
+		return;
+	write_file("/sys/block/zram0/reset", "1");
+}
+
+void world_calm(void)
+{
+	write_file("/sys/devices/system/cpu/cpu1/online", "1");
+	write_file("/sys/kernel/mm/damon/admin/kdamonds/0/state", "off");
+	write_file("/sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds", "0");
+	write_file("/sys/kernel/mm/ksm/run", "2");
+	unlink(CORE);
+}
+
+/*
+ * What there was before, and how much less, or more, of it is no reason to
+ * worry, in pages.
+ */
+static struct {
+	const char *what;
+	long before, now;
+	long tolerance;
+	bool less_is_bad;
+} sums[] = {
+	{ "nr_anon_pages", .tolerance = 600 },
+	{ "nr_anon_transparent_hugepages", .tolerance = 0 },
+	{ "nr_mapped", .tolerance = 600 },
+	{ "nr_shmem", .tolerance = 100 },
+	{ "nr_page_table_pages", .tolerance = 100 },
+	{ "nr_mlock", .tolerance = 0 },
+	{ "nr_isolated_anon", .tolerance = 0 },
+	{ "nr_isolated_file", .tolerance = 0 },
+	{ "nr_free_pages", .tolerance = 6144, .less_is_bad = true },
+};
+
+static void settle(void)
+{
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		sync();
+		write_file("/proc/sys/vm/drop_caches", "3");
+		write_file("/proc/sys/vm/stat_refresh", "1");
+		usleep(200000);
+	}
+}
+
+static void measure(bool before)
+{
+	size_t i;
+
+	settle();
+	for (i = 0; i < ARRAY_SIZE(sums); i++) {
+		sums[i].now = vmstat_value(sums[i].what);
+		if (before)
+			sums[i].before = sums[i].now;
+	}
+}
+
+void world_measure(void)
+{
+	measure(true);
+}
+
+/* Objects of a slab cache that are in use; -1 if there is no such cache. */
+static long slab_objects(const char *name)
+{
+	static char text[65536];
+	char path[80], *at;
+
+	/* Free objects of a CPU's own slab count as used, until it has none. */
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", name);
+	write_file(path, "1");
+	if (read_file("/proc/slabinfo", text, sizeof(text)) < 0)
+		return -1;
+	at = strstr(text, name);
+	return at ? atol(at + strlen(name)) : -1;
+}
+
+static bool is_missing(size_t i)
+{
+	long diff = sums[i].now - sums[i].before;
+	/* What was broken is gone, a huge page at worst each time. */
+	long gone = sums[i].less_is_bad ? shared->poisoned * 512L : 0;
+
+	if (sums[i].before < 0)
+		return false;
+	if (sums[i].less_is_bad)
+		return -diff > sums[i].tolerance + gone;
+	return diff > sums[i].tolerance;
+}
+
+int world_missing(unsigned int round)
+{
+	int missing, try;
+	long objects;
+	size_t i;
+
+	/* What dies in the background takes a while. */
+	for (try = 0, missing = 1; try < 20 && missing; try++) {
+		measure(false);
+		for (i = 0, missing = 0; i < ARRAY_SIZE(sums); i++)
+			missing += is_missing(i);
+		objects = slab_objects("vmfork_node");
+		missing += objects > 0;
+	}
+	for (i = 0; i < ARRAY_SIZE(sums); i++)
+		printf("# after round %u: %s %ld, before %ld%s\n", round,
+		       sums[i].what, sums[i].now, sums[i].before,
+		       is_missing(i) ? ": MISSING" : "");
+	printf("# after round %u: vmfork_node objects %ld, HardwareCorrupted %ld kB\n",
+	       round, objects, meminfo_kb("HardwareCorrupted"));
+	return missing;
+}
+
+int module_unload(void)
+{
+	int try, ret = 0;
+
+	/* It may take a moment until a killed process is all gone. */
+	for (try = 0; try < 100; try++) {
+		ret = syscall(SYS_delete_module, "vmfork", O_NONBLOCK) ?
+		      -errno : 0;
+		if (ret != -EWOULDBLOCK && ret != -EBUSY)
+			break;
+		usleep(100000);
+	}
+	return did("module unloaded", ret);
+}
+
+int module_load(void)
+{
+	struct utsname name;
+	char path[200];
+	int fd, ret;
+
+	uname(&name);
+	snprintf(path, sizeof(path), "/lib/modules/%s/vmfork.ko",
+		 name.release);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return did("module loaded", -errno);
+	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+	close(fd);
+	return did("module loaded", ret);
+}
