@@ -11,6 +11,11 @@ trap 'rm -f "$log"' EXIT
 # Lines of a sound boot: none may be flagged.
 sound='[    0.000000] Linux version 6.12.117+deb12-amd64 (gcc-12 (Debian 12.2.0))
 [    0.000000] Kernel command line: console=ttyS0 panic=-1 oops=panic
+[    0.010000] torture invoked oom-killer: gfp_mask=0x8c40(GFP_NOFS), order=0, oom_score_adj=0
+[    0.010001] CPU: 0 UID: 0 PID: 77 Comm: torture Tainted: G           OE      6.12.117+deb12-amd64 #1
+[    0.010002] Call Trace:
+[    0.010003]  <TASK>
+[    0.010004]  dump_stack_lvl+0x64/0x80
 [    0.011000] rcu: RCU calculated value of scheduler-enlistment delay is 25
 [    0.100000] Spectre V2 : Kernel not compiled with retpoline; no mitigation
 [    0.230000] clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2
