@@ -484,7 +484,7 @@ GUEST_WRITE(guest_write_torn, .make = make_torn, .kind = KIND_THP,
 	    .pages = 1024);
 
 MAPPING(fork, .setup = setup_written, .act = act_fork, .check = check_fork,
-	.least = 20);
+	.vmalloc = true, .least = 20);
 MAPPING(mprotect, .act = act_mprotect, .least = 2);
 MAPPING(mremap, .setup = setup_mremap, .act = act_mremap,
 	.check = check_mremap, .undo = undo_mremap, .least = 2);

@@ -122,8 +122,8 @@ static void undo(struct sweep *s)
 	s->dev = device();
 }
 
-SCENARIO(load, .missing = no_module, .setup = setup_load, .act = act_load,
-	 .check = check_load, .undo = undo, .least = 100);
+SCENARIO(load, .missing = no_module, .where = SWEEP_INIT, .setup = setup_load,
+	 .act = act_load, .check = check_load, .undo = undo, .least = 20);
 SCENARIO(unload, .missing = no_module, .setup = open_module,
 	 .act = act_unload, .check = check_unload, .undo = undo,
 	 .robust = true, .least = 0);

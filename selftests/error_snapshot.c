@@ -13,7 +13,7 @@
 #include "sweep_harness.h"
 
 static char path[48];
-static char buf[64 * PAGE] __attribute__((aligned(4096)));
+static char buf[512 * PAGE] __attribute__((aligned(4096)));
 static struct vmfork_info info;
 
 static const char *no_usercopy(void)
@@ -153,8 +153,7 @@ static int setup_pipe(struct sweep *s)
 
 static int act_splice(struct sweep *s)
 {
-	off_t from = 0;
-	ssize_t n = splice(s->base, &from, s->pipe[1], NULL, SPLICED * PAGE, 0);
+	ssize_t n = splice(s->base, NULL, s->pipe[1], NULL, SPLICED * PAGE, 0);
 
 	return n < 0 ? -errno : 0;
 }
@@ -166,6 +165,8 @@ static const char *check_splice(struct sweep *s, int ret)
 	s->value = n < 0 ? 0 : n;
 	if (ret < 0 && s->value)
 		return "it failed, and filled the pipe";
+	if (lseek(s->base, 0, SEEK_SET))
+		return "it can not be rewound";
 	return check_buf(s, ret);
 }
 
@@ -261,7 +262,7 @@ FILE_OP(reopen, .act = act_reopen, .check = check_reopen);
 FILE_OP(pread, .act = act_read, .check = check_buf, .missing = no_usercopy,
 	.least = 48);
 FILE_OP(pread_huge, .act = act_read, .check = check_buf, .kind = KIND_THP,
-	.missing = no_usercopy, .pages = 512);
+	.missing = no_usercopy, .pages = 512, .stride = 29);
 FILE_OP(splice, .setup = setup_pipe, .act = act_splice,
 	.check = check_splice, .least = 2);
 FILE_OP(sendfile, .setup = setup_sendfile, .act = act_sendfile,

@@ -28,7 +28,7 @@ const char *sweep_missing(void)
 
 const char *sweep_where_missing(enum sweep_where where)
 {
-	if (where != SWEEP_CALLER &&
+	if ((where == SWEEP_WORKER || where == SWEEP_INIT) &&
 	    access(DEBUGFS "failslab/require-start", W_OK))
 		return "no FAULT_INJECTION_STACKTRACE_FILTER in this kernel";
 	return NULL;
@@ -84,95 +84,112 @@ static int set_range(unsigned int attr, const char *which, struct text_range r)
 	return ret ?: set_attr(attr, knob, value);
 }
 
-/* Calls @fn for each line of kallsyms: address, name, module or "". */
-static void each_symbol(void (*fn)(unsigned long addr, const char *name,
-				   const char *module, void *arg), void *arg)
+/* A function of the kernel, from its name to the next one. */
+static struct {
+	const char *name;
+	struct text_range text;
+} function[] = {
+#define FN_INIT		0
+	{ .name = "do_one_initcall" },
+#define FN_VMALLOC	1
+	{ .name = "__vmalloc_node_range_noprof" },
+#define FN_KMEMLEAK	2
+	{ .name = "mem_pool_alloc" },
+#define FN_KMEMLEAK_2	3	/* where the former is inlined */
+	{ .name = "__alloc_object" },
+};
+
+static struct text_range vmfork_text;
+
+static void note_vmfork(unsigned long addr)
+{
+	struct text_range *r = &vmfork_text;
+
+	if (!r->start || addr < r->start)
+		r->start = addr;
+	/* Module text is whole pages, with a guard page behind them. */
+	if (addr >= r->end)
+		r->end = (addr | (PAGE - 1)) + 1 + PAGE;
+}
+
+static void note_function(unsigned long addr, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(function) / sizeof(function[0]); i++) {
+		struct text_range *r = &function[i].text;
+
+		/* The kernel's own symbols are sorted. */
+		if (r->start && !r->end && addr > r->start)
+			r->end = addr;
+		if (!strcmp(name, function[i].name) && !r->start)
+			r->start = addr;
+	}
+}
+
+/* The addresses are those of this boot; the module's are when it is loaded. */
+static int find_text(void)
 {
 	FILE *file = fopen("/proc/kallsyms", "re");
-	char line[512], name[256], module[128], type;
 	unsigned long addr;
+	char line[512], *p;
 
+	vmfork_text = (struct text_range){ 0 };
 	while (file && fgets(line, sizeof(line), file)) {
-		module[0] = 0;
-		if (sscanf(line, "%lx %c %255s [%127[^]]]", &addr, &type, name,
-			   module) >= 3 && tolower(type) == 't')
-			fn(addr, name, module, arg);
+		addr = strtoul(line, &p, 16);
+		if (p[0] != ' ' || tolower(p[1]) != 't')
+			continue;
+		p += 3;
+		p[strcspn(p, "\n")] = 0;
+		if (strstr(p, "\t[vmfork]"))
+			note_vmfork(addr);
+		else if (!strchr(p, '\t'))
+			note_function(addr, p);
 	}
 	if (file)
 		fclose(file);
+	return vmfork_text.start && function[FN_INIT].text.start ? 0 : -ENOENT;
 }
 
-static void note_vmfork(unsigned long addr, const char *name,
-			const char *module, void *arg)
-{
-	struct text_range *r = arg;
-
-	(void)name;
-	if (strcmp(module, "vmfork"))
-		return;
-	if (!r->start || addr < r->start)
-		r->start = addr;
-	/* Module text is whole pages, and nobody else's begin there. */
-	if (addr >= r->end)
-		r->end = (addr | (PAGE - 1)) + 1;
-}
+static const struct text_range everything = { 0, ~0UL };
 
 /*
- * kmemleak's record of an allocation comes out of a slab cache, and where
- * that fails out of a reserve: that is no error path of anybody's.
+ * Fail only what @sc is about.  kmemleak's record of an allocation comes out
+ * of a slab cache, and where that fails out of a reserve: that is no error
+ * path of anybody's.
  */
-static void note_kmemleak(unsigned long addr, const char *name,
-			  const char *module, void *arg)
+static int filter(const struct scenario *sc)
 {
-	struct text_range *r = arg;
+	struct text_range require = everything, vmalloc, kmemleak;
+	unsigned int i;
+	int ret = 0;
 
-	if (module[0])
-		return;
-	if (!strcmp(name, "mem_pool_alloc") ||
-	    (!r->start && !strncmp(name, "__alloc_object", 14))) {
-		r->start = addr;
-		r->end = addr + 1;
-	}
+	vmalloc = function[FN_VMALLOC].text;
+	kmemleak = function[FN_KMEMLEAK].text;
+	if (!kmemleak.start)
+		kmemleak = function[FN_KMEMLEAK_2].text;
+	if (sc->where == SWEEP_WORKER)
+		require = vmfork_text;
+	else if (sc->where == SWEEP_INIT)
+		require = function[FN_INIT].text;
+	for (i = 0; i < 3 && !ret; i++)
+		ret = set_range(i, "require", require);
+	if (!ret)
+		ret = set_range(0, "reject", sc->vmalloc ? vmalloc : kmemleak);
+	return ret ?: set_range(1, "reject", vmalloc);
 }
 
-static void note_next(unsigned long addr, const char *name, const char *module,
-		      void *arg)
+/* For whatever is injected after this. */
+static int filter_off(void)
 {
-	struct text_range *r = arg;
-
-	(void)name;
-	(void)module;
-	if (addr > r->start && (r->end == r->start + 1 || addr < r->end))
-		r->end = addr;
-}
-
-static struct text_range vmfork_text, kmemleak_text;
-
-/* The addresses are those of this boot; the module's may change. */
-static int find_text(void)
-{
-	vmfork_text = (struct text_range){ 0 };
-	each_symbol(note_vmfork, &vmfork_text);
-	if (!vmfork_text.start)
-		return -ENOENT;
-	if (!kmemleak_text.start) {
-		each_symbol(note_kmemleak, &kmemleak_text);
-		if (kmemleak_text.start)
-			each_symbol(note_next, &kmemleak_text);
-	}
-	return 0;
-}
-
-/* Only what is done for vmfork.ko, or everything. */
-static int filter(bool vmfork_only)
-{
-	struct text_range all = { 0, ~0UL };
+	struct text_range none = { 0, 0 };
 	unsigned int i;
 	int ret = 0;
 
 	for (i = 0; i < 3 && !ret; i++)
-		ret = set_range(i, "require", vmfork_only ? vmfork_text : all);
-	return ret ?: set_range(0, "reject", kmemleak_text);
+		ret = set_range(i, "require", everything) ?:
+		      set_range(i, "reject", none);
+	return ret;
 }
 
 static int write_nth(int fd, unsigned int nth)
@@ -426,8 +443,6 @@ static bool prepare(struct sweep *s)
 	ret = s->dev < 0 || s->zero < 0 || own_nth < 0 ? -errno : set_knobs();
 	if (!ret)
 		ret = find_text();
-	if (!ret)
-		ret = filter(false);
 	s->arena = shared_alloc(0);
 	if (ret)
 		note("preparing: %s", strerror(-ret));
@@ -481,9 +496,7 @@ bool sweep_run(struct sweep *s, const struct scenario *sc)
 	}
 	s->fds = count_fds();
 	was = balance();
-	if (filter(sc->where != SWEEP_CALLER))
-		return false;
-	ok = sweep_loop(s, &t);
-	filter(false);
+	ok = !filter(sc) && sweep_loop(s, &t);
+	filter_off();
 	return enough(s, &t) && ok && balanced_soon(&was);
 }

@@ -27,7 +27,7 @@ struct sweep;
 /* Whose allocations fail. */
 enum sweep_where {
 	SWEEP_CALLER,		/* all that the calling thread makes */
-	SWEEP_CALLER_VMFORK,	/* of these, what is done for vmfork.ko */
+	SWEEP_INIT,		/* of these, what a module's init function does */
 	SWEEP_WORKER,		/* what kernel threads do for vmfork.ko */
 };
 
@@ -40,6 +40,8 @@ enum sweep_where {
  * @undo: after each round
  * @missing: why it can not be had on this machine, or NULL; may be absent
  * @where: whose allocations
+ * @vmalloc: it calls vmalloc(), which complains to the log when it fails, and
+ *	is none of ours: leave it out where that can be done
  * @robust: @act never fails, whatever allocation does
  * @keep: what @setup made is good for another round if @act has failed
  * @stride: only each so many'th failure (0 and 1: each)
@@ -54,6 +56,7 @@ struct scenario {
 	void (*undo)(struct sweep *s);
 	const char *(*missing)(void);
 	enum sweep_where where;
+	bool vmalloc;
 	bool robust;
 	bool keep;
 	unsigned int stride;
