@@ -394,9 +394,9 @@ no_space()
 # One signal that comes too late proves nothing: try again.
 interrupted()
 {
-	local try pid status
+	local pid status
 
-	for try in 1 2 3 4 5 6 7 8 9 10; do
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
 		"$VMFORK" capture -p "$target" --range "$addr:$len" \
 			-o "$out/f" >/dev/null 2>"$work/stderr" &
 		pid=$!

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
 # What the runner's host scripts share; sourced, never run.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,10 +30,10 @@ apt_newer()
 # A package list that is older than the archive shows as a failed download.
 fetch()
 {
-	local package=$1 version deb try
+	local package=$1 version deb
 
 	mkdir -p "$cache/debs"
-	for try in 1 2; do
+	for _ in 1 2; do
 		version=$(apt-cache show --no-all-versions "$package" \
 			2>/dev/null | sed -n 's/^Version: //p' | head -n 1)
 		if [ -n "$version" ]; then
@@ -46,9 +47,10 @@ fetch()
 		fi
 		apt_newer
 	done
-	[ -n "$version" ] && find "$cache/debs" -name \
-		"${package}_${version//:/%3a}_*.deb" | grep . ||
+	if [ -z "$version" ] || ! find "$cache/debs" -name \
+		"${package}_${version//:/%3a}_*.deb" | grep .; then
 		die "cannot download the package $package"
+	fi
 }
 
 # source_version VERSION: which linux-source-VERSION is newest, in the archive
