@@ -18,7 +18,9 @@
 /* 6.7, 0cc6a2d8d40e ("fs: new accessor methods for atime and mtime") */
 static inline void simple_inode_init_ts(struct inode *inode)
 {
-	inode->i_atime = inode->i_mtime = inode->i_ctime = current_time(inode);
+	inode->i_ctime = current_time(inode);
+	inode->i_mtime = inode->i_ctime;
+	inode->i_atime = inode->i_ctime;
 }
 #endif
 
