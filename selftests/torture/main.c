@@ -179,6 +179,8 @@ int main(int argc, char **argv)
 		printf("# no cgroup v2: no cells\n");
 	world_measure();
 	run(&v);
+	if (!v.wrong)
+		v.missing += world_leaks();
 	cells_remove();
 	world_restore();
 	report(&v);

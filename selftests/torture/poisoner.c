@@ -277,6 +277,8 @@ static void break_snapshot(struct family *f, enum how how)
 	}
 	while (f->told[1] < 3 && !stopping())
 		usleep(2000);
+	if (stopping())
+		_exit(0);	/* Not all of them have looked yet. */
 	map = map_snapshot(f->fd, f->pages * PAGE, 0);
 	if (!map)
 		give_up("poison: mmap", -ENOMEM);

@@ -209,6 +209,30 @@ int world_missing(unsigned int round)
 	return missing;
 }
 
+int world_leaks(void)
+{
+	static const char file[] = "/sys/kernel/debug/kmemleak";
+	char line[300];
+	int leaks = 0;
+	FILE *in;
+
+	/* An object counts if two scans, five seconds apart, find no pointer. */
+	if (write_file(file, "scan"))
+		return 0;
+	sleep(6);
+	write_file(file, "scan");
+	in = fopen(file, "r");
+	while (in && fgets(line, sizeof(line), in)) {
+		leaks += !strncmp(line, "unreferenced object", 19);
+		if (leaks < 10)
+			printf("# %s", line);
+	}
+	if (in)
+		fclose(in);
+	did("kmemleak", leaks ? -EBADF : 0);
+	return leaks;
+}
+
 int module_unload(void)
 {
 	int try, ret = 0;

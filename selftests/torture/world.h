@@ -18,6 +18,9 @@ void world_measure(void);
 /* With nobody left: what is missing, a line for each; how many lines. */
 int world_missing(unsigned int round);
 
+/* What kmemleak has found, where the kernel has it. */
+int world_leaks(void);
+
 int module_unload(void);
 int module_load(void);
 
