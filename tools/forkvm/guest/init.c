@@ -33,7 +33,8 @@
 #define RENEWED		"virtual machine fork"	/* random.c of the kernel */
 #define RENEW_TIMEOUT	10000			/* ms */
 
-static FILE *channel;
+/* One device, but a stream that is read must not be written to just so. */
+static FILE *channel, *commands;
 static int kmsg = -1;
 static unsigned int forks, renewals;
 static char path[64] = "-";
@@ -82,8 +83,9 @@ static void channel_open(void)
 	tio.c_cflag |= CLOCAL | CREAD;
 	if (tcsetattr(fd, TCSANOW, &tio))
 		die(CHANNEL);
-	channel = fdopen(fd, "r+");
-	if (!channel)
+	channel = fdopen(fd, "w");
+	commands = fdopen(dup(fd), "r");
+	if (!channel || !commands)
 		die(CHANNEL);
 	setvbuf(channel, NULL, _IOLBF, 512);
 }
@@ -209,8 +211,8 @@ int main(void)
 	fprintf(channel, "ready gpa=%#" PRIx64 " cpus=%ld table=%" PRIu64
 		"\n", gpa_of(status), cpus, table);
 	for (;;) {
-		if (!fgets(line, sizeof(line), channel)) {
-			clearerr(channel);
+		if (!fgets(line, sizeof(line), commands)) {
+			clearerr(commands);
 			continue;
 		}
 		line[strcspn(line, "\r\n")] = 0;
