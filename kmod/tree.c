@@ -189,7 +189,7 @@ static unsigned long find_slot(const struct vmfork_tree *tree, u64 index,
 {
 	const struct vmfork_node *node = tree->root;
 	unsigned int l = tree->level;
-	unsigned long slot = 0;
+	unsigned long slot;
 
 	*found = l + 1;
 	if (!node || index >> level_shift(l + 1))

@@ -109,8 +109,8 @@ static int make_clean(struct sweep *s)
 /* The same in several VMAs, and only the VMAs hold the snapshot. */
 static int make_split(struct sweep *s)
 {
-	size_t part = s->area.view.pages / 4;
 	int ret = make_captured(s);
+	size_t part;
 
 	part = s->area.view.pages / 4;
 	if (ret)
