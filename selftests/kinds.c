@@ -132,11 +132,24 @@ static int make_thp_shift(struct area *area)
 	return make_thp(area);
 }
 
+/*
+ * khugepaged would make huge pages of base pages and holes in the end, which
+ * it has the time for where this is slow.  A test that wants it has to ask.
+ */
+static void stop_khugepaged(void)
+{
+	write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
+		   "3600000");
+}
+
 static int make_mixed(struct area *area)
 {
-	int ret = map_area(area, MADV_NOHUGEPAGE);
 	size_t i, j;
+	int ret;
 
+	/* It looks once more at this: there is nothing to be found yet. */
+	stop_khugepaged();
+	ret = map_area(area, MADV_NOHUGEPAGE);
 	if (ret)
 		return ret;
 	for (i = 512; i < area->view.pages; i += 2048)

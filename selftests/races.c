@@ -229,6 +229,25 @@ static void turn_merge(struct race *r, uint64_t *seed)
 	write_file("/sys/kernel/mm/ksm/run", "0");
 }
 
+#define KHUGEPAGED_DIR "/sys/kernel/mm/transparent_hugepage/khugepaged/"
+
+static const char *no_khugepaged(void)
+{
+	return access(KHUGEPAGED_DIR "scan_sleep_millisecs", W_OK) ?
+	       "no khugepaged" : NULL;
+}
+
+/* It looks once in a while by itself, and then at anybody's memory. */
+static void turn_khugepaged(struct race *r, uint64_t *seed)
+{
+	(void)r;
+	write_file(KHUGEPAGED_DIR "pages_to_scan", "8192");
+	write_file(KHUGEPAGED_DIR "scan_sleep_millisecs", "1");
+	usleep(rnd(seed) % 10000);
+	write_file(KHUGEPAGED_DIR "scan_sleep_millisecs", "10000");
+	write_file(KHUGEPAGED_DIR "pages_to_scan", "4096");
+}
+
 /* A forked process shares everything for a while, and writes its own. */
 static void turn_fork(struct race *r, uint64_t *seed)
 {
@@ -302,6 +321,7 @@ static const struct disturber disturbers[] = {
 	{ "thread", turn_thread, false, NULL, {} },
 	{ "gup", turn_gup, false, NULL, {} },
 	{ "capture", turn_capture, false, NULL, {} },
+	{ "khugepaged", turn_khugepaged, false, no_khugepaged, {} },
 };
 
 #define NR_DISTURBERS ARRAY_SIZE(disturbers)
@@ -309,7 +329,7 @@ static const struct disturber disturbers[] = {
 /* In the same order */
 enum {
 	FAULT, MAP, PROTECT, DISCARD, MOVE, LOCK, HUGE_, SWAP, MERGE, FORK,
-	THREAD, GUP, CAPTURE,
+	THREAD, GUP, CAPTURE, KHUGEPAGED,
 };
 
 struct disturb_arg {
@@ -536,6 +556,7 @@ RACE_VARIANT(protect, B(PROTECT) | B(LOCK), false, 3);
 RACE_VARIANT(protect_thp, B(PROTECT) | B(DISCARD), true, 3);
 RACE_VARIANT(discard, B(DISCARD), false, 2);
 RACE_VARIANT(huge, B(HUGE_), true, 3);
+RACE_VARIANT(khugepaged, B(KHUGEPAGED) | B(DISCARD), true, 3);
 RACE_VARIANT(swap, B(SWAP), false, 4);
 RACE_VARIANT(swap_thp, B(SWAP) | B(HUGE_), true, 4);
 RACE_VARIANT(merge, B(MERGE), false, 3);
