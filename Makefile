@@ -38,8 +38,8 @@ help:
 #:                   20 minutes, once; KVER=debug uses it
 #:   make modules    the module alone       make tools   the tools alone
 #:   make unit       the tests that need no VM, in seconds
-#:   make torture    a storm in a test VM: MINUTES=20 SEED=1, A="names" of what
-#:                   to do only (see Documentation/testing.rst)
+#:   make torture    a storm in a test VM: MINUTES=20 SEED=1, A="..." names what
+#:                   alone is done, X="..." what is not (see testing.rst)
 #:   make bench      measure; figures go to build/bench.json
 #:   make vm-shell   a shell in the test VM
 #:   make setup      install the Debian packages that are missing (root)
@@ -146,7 +146,7 @@ torture: setup
 	@$(MAKE) vm-$(DEMO_KVER)
 	@$(MAKE) $(quiet) -C selftests/torture O=$(O)
 	@SMP='$(SMP)' MEM='$(MEM)' selftests/torture/run $(DEMO_KVER) $(SEED) \
-		$(MINUTES) $(addprefix -a ,$(A))
+		$(MINUTES) $(addprefix -a ,$(A)) $(addprefix -x ,$(X))
 
 # --- the rest
 

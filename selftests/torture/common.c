@@ -16,6 +16,9 @@ bool wanted(const char *name)
 {
 	unsigned int i;
 
+	for (i = 0; i < options.nr_without; i++)
+		if (!strcmp(options.without[i], name))
+			return false;
 	for (i = 0; i < options.nr_only; i++)
 		if (!strcmp(options.only[i], name))
 			return true;

@@ -17,11 +17,12 @@
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: torture [-s SEED] [-t SECONDS] [-r SECONDS] [-a NAME]... [-jkl]\n"
+		"usage: torture [-s SEED] [-t SECONDS] [-r SECONDS] [-a NAME]... [-x NAME]... [-jkl]\n"
 		"  -s SEED     of all decisions (default 1)\n"
 		"  -t SECONDS  in all (default 60)\n"
 		"  -r SECONDS  of a round, after which the module is reloaded (default 120)\n"
 		"  -a NAME     this actor or trick, and no others but guests; may be repeated\n"
+		"  -x NAME     not this actor or trick; may be repeated\n"
 		"  -j          the figures as JSON, in the last line\n"
 		"  -k          KTAP\n"
 		"  -l          list the actors and tricks\n");
@@ -34,7 +35,7 @@ static void parse(int argc, char **argv)
 
 	options = (struct options){ .seed = 1, .seconds = 60,
 				    .round_seconds = 120 };
-	while ((c = getopt(argc, argv, "s:t:r:a:jkl")) != -1) {
+	while ((c = getopt(argc, argv, "s:t:r:a:x:jkl")) != -1) {
 		switch (c) {
 		case 's':
 			options.seed = strtoull(optarg, NULL, 0);
@@ -49,6 +50,11 @@ static void parse(int argc, char **argv)
 			if (options.nr_only == ARRAY_SIZE(options.only))
 				usage();
 			options.only[options.nr_only++] = optarg;
+			break;
+		case 'x':
+			if (options.nr_without == ARRAY_SIZE(options.without))
+				usage();
+			options.without[options.nr_without++] = optarg;
 			break;
 		case 'j':
 			options.json = true;
@@ -78,6 +84,16 @@ static bool is_known(const char *name)
 		if (!strcmp(tricks[i].name, name))
 			return true;
 	return false;
+}
+
+static void check_names(const char *const *names, unsigned int nr)
+{
+	while (nr--)
+		if (!is_known(names[nr])) {
+			fprintf(stderr, "torture: no actor or trick \"%s\"\n",
+				names[nr]);
+			exit(2);
+		}
 }
 
 static void list(void)
@@ -148,15 +164,10 @@ static void run(struct verdict *v)
 int main(int argc, char **argv)
 {
 	struct verdict v = {};
-	unsigned int i;
 
 	parse(argc, argv);
-	for (i = 0; i < options.nr_only; i++)
-		if (!is_known(options.only[i])) {
-			fprintf(stderr, "torture: no actor or trick \"%s\"\n",
-				options.only[i]);
-			return 2;
-		}
+	check_names(options.only, options.nr_only);
+	check_names(options.without, options.nr_without);
 	if (options.list) {
 		list();
 		return 0;

@@ -93,19 +93,21 @@ extern struct shared *shared;
 /**
  * struct options - what was asked for
  * @only: names of actors and tricks; all if there are none
+ * @without: names of others
  */
 struct options {
 	uint64_t seed;
 	unsigned int seconds;
 	unsigned int round_seconds;
 	const char *only[32];
-	unsigned int nr_only;
+	const char *without[32];
+	unsigned int nr_only, nr_without;
 	bool json, ktap, list;
 };
 
 extern struct options options;
 
-/* Nothing was named, or this was. */
+/* Nothing was named, or this was, and it was not left out. */
 bool wanted(const char *name);
 
 /**
