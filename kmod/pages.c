@@ -61,6 +61,20 @@ void vmfork_page_get(struct page *page, bool fresh)
 		atomic_long_add(TREE_REF, tree_refs(folio));
 }
 
+/*
+ * A large folio of which a page was lost to a memory error.  The kernel could
+ * not split it while it was ours, and would use all of it again, the lost page
+ * too.  So it is given up, as the kernel gives up single pages.
+ */
+static bool is_lost(struct folio *folio)
+{
+	if (!folio_test_large(folio) || !folio_test_has_hwpoisoned(folio))
+		return false;
+	pr_warn("pfn %#lx: %lu KiB with a memory error are not used again\n",
+		folio_pfn(folio), folio_size(folio) / 1024);
+	return true;
+}
+
 /* No tree holds it any more. */
 static void release(struct folio *folio, unsigned long private)
 {
@@ -87,8 +101,11 @@ void vmfork_page_put(struct page *page, bool fresh)
 
 	if (!fresh) {
 		private = atomic_long_sub_return(TREE_REF, tree_refs(folio));
-		if (!(private & TREE_REFS))
+		if (!(private & TREE_REFS)) {
 			release(folio, private);
+			if (is_lost(folio))
+				return;
+		}
 	}
 	folio_put(folio);
 }

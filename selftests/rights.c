@@ -140,4 +140,65 @@ TEST_F(abi, device_is_for_root)
 	peer_kill(peer);
 }
 
+struct steal_arg {
+	pid_t pid;
+	int fd;			/* its descriptor of a snapshot */
+	uintptr_t addr;		/* its mapping of it */
+	uid_t uid;
+};
+
+#define STOLE_FD	1
+#define STOLE_MAP	2
+#define STOLE_PIDFD	4
+
+/* In a peer: all ways to a snapshot of which one has no descriptor. */
+static long do_steal(int pidfd, const void *arg)
+{
+	const struct steal_arg *steal = arg;
+	char path[80];
+	long got = 0;
+	int fd;
+
+	if (steal->uid && (setresgid(steal->uid, steal->uid, steal->uid) ||
+			   setresuid(steal->uid, steal->uid, steal->uid)))
+		return -ENOTRECOVERABLE;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", steal->pid, steal->fd);
+	fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		got |= STOLE_FD;
+	close(fd);
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", steal->pid,
+		 steal->addr, steal->addr + LEN);
+	fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		got |= STOLE_MAP;
+	close(fd);
+	fd = syscall(SYS_pidfd_getfd, pidfd, steal->fd, 0);
+	if (fd >= 0)
+		got |= STOLE_PIDFD;
+	close(fd);
+	return got;
+}
+
+/* Root may by all of these ways, so that they are ways; others by none. */
+TEST_F(abi, strangers_open_no_snapshot)
+{
+	struct steal_arg steal = { .pid = getpid() };
+	struct peer *root = peer_start(), *stranger = peer_start();
+	int pidfd = pidfd_of(getpid());
+
+	steal.addr = (uintptr_t)self->area.view.addr;
+	steal.fd = capture_full(self->dev, &self->cap);
+	ASSERT_LE(0, steal.fd);
+	EXPECT_EQ(STOLE_FD | STOLE_MAP | STOLE_PIDFD,
+		  peer_call(root, do_steal, pidfd, &steal, sizeof(steal)));
+	steal.uid = 65534;
+	EXPECT_EQ(0, peer_call(stranger, do_steal, pidfd, &steal,
+			       sizeof(steal)));
+	close(steal.fd);
+	close(pidfd);
+	peer_kill(root);
+	peer_kill(stranger);
+}
+
 TEST_HARNESS_MAIN
