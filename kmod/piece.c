@@ -212,7 +212,8 @@ static bool still_mapped(struct vmfork_piece *piece)
 /*
  * The kernel has unmapped the range and then found no memory for the new VMA.
  * The pages are in our hands: map them again, as often as it takes.  Only a
- * process that is dying, or has mapped something else there, goes without.
+ * process that is dying, or has mapped something else there, goes without;
+ * that somebody else who asked for the capture is killed is no reason.
  */
 static int map_again(struct vmfork_piece *piece, struct file *file)
 {
@@ -220,7 +221,6 @@ static int map_again(struct vmfork_piece *piece, struct file *file)
 
 	for (;;) {
 		if (fatal_signal_pending(current) ||
-		    READ_ONCE(*piece->cancel) ||
 		    atomic_read(&piece->mm->mm_users) == 1)
 			return -EINTR;
 		if (!piece->mapping)

@@ -500,3 +500,37 @@ bool sweep_run(struct sweep *s, const struct scenario *sc)
 	filter_off();
 	return enough(s, &t) && ok && balanced_soon(&was);
 }
+
+static int mark_cache(const char *cache, const char *yes)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/failslab", cache);
+	return write_file(path, yes);
+}
+
+int sweep_fail_cache(const char *cache)
+{
+	static const char *marked;
+	int ret;
+
+	if (!cache) {
+		ret = set_attr(0, "probability", "0") ?: filter_off() ?:
+		      set_attr(0, "cache-filter", "N") ?:
+		      set_attr(0, "times", "1") ?:
+		      (marked ? mark_cache(marked, "0") : 0);
+		marked = NULL;
+		return ret;
+	}
+	ret = set_knobs() ?: find_text() ?: mark_cache(cache, "1");
+	if (ret)
+		return ret;
+	marked = cache;
+	return set_range(0, "require", vmfork_text) ?:
+	       set_attr(0, "cache-filter", "Y") ?:
+	       set_attr(0, "times", "-1") ?:
+	       set_attr(0, "interval", "1") ?:
+	       set_attr(0, "space", "0") ?:
+	       set_attr(0, "task-filter", "N") ?:
+	       set_attr(0, "probability", "100");
+}

@@ -119,4 +119,10 @@ int sweep_arm(enum sweep_where where, unsigned int nth);
 enum sweep_hit { SWEEP_MISSED, SWEEP_HIT, SWEEP_UNSEEN };
 enum sweep_hit sweep_disarm(enum sweep_where where, unsigned int nth);
 
+/*
+ * Another way: each allocation from a slab cache that is made for vmfork.ko
+ * fails, in whatever thread, until sweep_fail_cache(NULL).
+ */
+int sweep_fail_cache(const char *cache);
+
 #endif
