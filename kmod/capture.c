@@ -168,6 +168,8 @@ static int make_way(struct vmfork_job *job, struct vmfork_piece *piece)
 	u64 begin = ktime_get_ns();
 	int err = check_killed(job);
 
+	/* What was in the way is no reason any more, whatever comes now. */
+	job->why.reason = VMFORK_OK;
 	if (!err && piece->wait)
 		err = wait_ready(job, piece->wait);
 	else if (!err)
@@ -401,7 +403,6 @@ static void clear_results(struct vmfork_capture *arg)
 static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 		   u32 *size)
 {
-	u32 i, captured = 0;
 	int err;
 
 	if (get_user(*size, &arg->size))
@@ -414,26 +415,31 @@ static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 	if (job->arg.flags || !job->arg.nr_regions ||
 	    job->arg.nr_regions > VMFORK_MAX_REGIONS)
 		return -EINVAL;
+	clear_results(&job->arg);
+	return 0;
+}
+
+static int get_regions(struct vmfork_job *job)
+{
+	u32 i, captured = 0;
+
 	job->regions = memdup_user(u64_to_user_ptr(job->arg.regions),
 				   array_size(job->arg.nr_regions,
 					      sizeof(*job->regions)));
-	if (IS_ERR(job->regions))
-		return PTR_ERR(job->regions);
+	if (IS_ERR(job->regions)) {
+		int err = PTR_ERR(job->regions);
+
+		job->regions = NULL;
+		return err;
+	}
 	for (i = 0; i < job->arg.nr_regions; i++) {
 		u64 flags = job->regions[i].flags;
 
 		if (flags & ~VMFORK_REGION_WIPE)
-			goto err_flags;
+			return -EINVAL;
 		captured += !flags;
 	}
-	if (!captured)
-		goto err_flags;
-	clear_results(&job->arg);
-	return 0;
-
-err_flags:
-	kfree(job->regions);
-	return -EINVAL;
+	return captured ? 0 : -EINVAL;
 }
 
 static int put_results(struct vmfork_job *job,
@@ -467,28 +473,34 @@ long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 	if (err)
 		goto out_job;
 
+	/* The structure is good: from here on, failures are explained in it. */
+	err = get_regions(job);
+	if (err)
+		goto out_results;
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0) {
 		err = fd;
-		goto out_regions;
+		goto out_results;
 	}
 	err = capture(job);
 	if (err) {
 		put_unused_fd(fd);
-		put_results(job, arg, size);
-		goto out_regions;
+		goto out_results;
 	}
 	err = put_results(job, arg, size);
 	if (err) {
 		put_unused_fd(fd);
 		fput(job->file);
-		goto out_regions;
+		goto out_job;
 	}
 	fd_install(fd, job->file);
 	err = fd;
-out_regions:
-	kfree(job->regions);
+	goto out_job;
+
+out_results:
+	put_results(job, arg, size);
 out_job:
+	kfree(job->regions);
 	kfree(job);
 	return err;
 }

@@ -412,7 +412,14 @@ TEST_F(abi, no_free_descriptor)
 	while (dup(self->dev) >= 0 && count_fds() < self->dev + 1)
 		;
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	/* What it holds from before is replaced on failure too. */
+	self->cap.refusal = VMFORK_POISON;
+	self->cap.refused_addr = 1;
+	self->cap.pages_stolen = 1;
 	EXPECT_EQ(-EMFILE, capture_full(self->dev, &self->cap));
+	EXPECT_EQ(VMFORK_OK, self->cap.refusal);
+	EXPECT_EQ(0, self->cap.refused_addr);
+	EXPECT_EQ(0, self->cap.pages_stolen);
 	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &was));
 	works();
