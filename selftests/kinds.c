@@ -166,6 +166,23 @@ static int make_mixed(struct area *area)
 	return ret;
 }
 
+/*
+ * What was written to swap stays in memory, in the swap cache, until somebody
+ * needs the memory: a page is not read from the disk before that.
+ */
+void drop_swap_cache(void)
+{
+	int try;
+
+	for (try = 0; try < 20; try++) {
+		write_file("/proc/sys/vm/stat_refresh", "1");
+		if (vmstat_value("nr_swapcached") < 8)
+			return;
+		write_file("/sys/fs/cgroup/memory.reclaim", "1M");
+		usleep(10000);
+	}
+}
+
 static int page_out(struct area *area)
 {
 	size_t out = 0;
@@ -177,9 +194,10 @@ static int page_out(struct area *area)
 			return -errno;
 		out = pagemap_count(area->map, area->map_len, PM_SWAP);
 		if (out == area->view.pages)
-			return 0;
+			break;
 		usleep(50000);
 	}
+	drop_swap_cache();
 	if (out >= area->view.pages * 3 / 4)
 		return 0;
 	note("only %zu of %zu pages went to swap", out, area->view.pages);
