@@ -16,6 +16,13 @@ sound='[    0.000000] Linux version 6.12.117+deb12-amd64 (gcc-12 (Debian 12.2.0)
 [    0.010002] Call Trace:
 [    0.010003]  <TASK>
 [    0.010004]  dump_stack_lvl+0x64/0x80
+[    0.010010] __kmem_cache_create_args(vmfork_node) failed with error -12
+[    0.010011] CPU: 0 UID: 0 PID: 78 Comm: error_module Tainted: G           OE      6.12.117+deb12-amd64 #1
+[    0.010012] Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16.2-debian-1.16.2-1 04/01/2014
+[    0.010013] Call Trace:
+[    0.010014]  <TASK>
+[    0.010015]  dump_stack_lvl+0x64/0x80
+[    0.010016] Read-error on swap-device (254:32:320)
 [    0.011000] rcu: RCU calculated value of scheduler-enlistment delay is 25
 [    0.100000] Spectre V2 : Kernel not compiled with retpoline; no mitigation
 [    0.230000] clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2
