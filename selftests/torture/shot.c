@@ -87,11 +87,11 @@ static void count_capture(const struct vmfork_capture *cap)
 	count("pages wiped", cap->pages_wiped);
 }
 
-static struct vmfork_capture last;
+static struct vmfork_capture latest;
 
 const char *shot_refusal(void)
 {
-	return refusal_text(&last);
+	return refusal_text(&latest);
 }
 
 static void set_region(struct vmfork_region *region, const struct board *b,
@@ -125,7 +125,7 @@ static int capture(struct shot *shot, const struct board *b, int pidfd,
 		return dev;
 	fd = capture_full(dev, &cap);
 	close(dev);
-	last = cap;
+	latest = cap;
 	if (fd >= 0)
 		count_capture(&cap);
 	shot->fd = fd;

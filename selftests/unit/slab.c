@@ -14,6 +14,7 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 	struct kmem_cache *cache = calloc(1, sizeof(*cache));
 
 	(void)name, (void)align, (void)flags, (void)ctor;
+	assert(cache);
 	cache->size = size;
 	return cache;
 }
