@@ -22,6 +22,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/mmap_lock.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -237,9 +238,23 @@ static int map_again(struct vmfork_piece *piece, struct file *file)
 	}
 }
 
+/*
+ * vm_mmap() has failed, and the mmap lock is not held any more.  fork(2) writes
+ * the count too, under that lock: two writers at a time could lose one of their
+ * steps, and it would be odd, or even when it must not be, for ever.
+ */
+static void seq_end_unlocked(struct vmfork_piece *piece)
+{
+	if (!piece->seq_held)
+		return;
+	mmap_write_lock(piece->mm);
+	seq_end(piece);
+	mmap_write_unlock(piece->mm);
+}
+
 static int recover(struct vmfork_piece *piece, struct file *file, int err)
 {
-	seq_end(piece);
+	seq_end_unlocked(piece);
 	if (!piece->collected)
 		return err;
 	if (!piece->stolen && still_mapped(piece)) {
