@@ -26,7 +26,11 @@ enum layout {
 	TWO_IN_VMA,	/* two parts of one VMA */
 	SPARSE,		/* three parts, very far apart in the snapshot */
 	MANY,		/* as many as there may be, a page each */
+	WIPED,		/* all of it but some pages, that are wiped */
 };
+
+#define WIPED_PAGE	8
+#define WIPED_PAGES	8
 
 static void add_region(struct sweep *s, size_t page, size_t pages,
 		       uint64_t offset)
@@ -61,6 +65,11 @@ static void lay_out(struct sweep *s)
 	case MANY:
 		for (i = 0; i < VMFORK_MAX_REGIONS; i++)
 			add_region(s, i, 1, (i * 7 % 256) * PAGE);
+		break;
+	case WIPED:
+		add_region(s, 0, pages, offset);
+		add_region(s, WIPED_PAGE, WIPED_PAGES, 0);
+		s->region[1].flags = VMFORK_REGION_WIPE;
 		break;
 	}
 	s->cap->size = sizeof(*s->cap);
@@ -134,6 +143,17 @@ static int make_vmas(struct sweep *s)
 		if (madvise(s->area.view.addr + i * PAGE, 4 * PAGE,
 			    MADV_DONTDUMP))
 			ret = -errno;
+	return ret;
+}
+
+/* Memory of which a part is not for children. */
+static int make_wiped(struct sweep *s)
+{
+	int ret = make_area(s);
+
+	if (!ret && madvise(s->area.view.addr + WIPED_PAGE * PAGE,
+			    WIPED_PAGES * PAGE, MADV_WIPEONFORK))
+		ret = -errno;
 	return ret;
 }
 
@@ -361,17 +381,30 @@ static const char *check_failure(struct sweep *s, int err)
 	return write_some(s);
 }
 
+/* What the snapshot must hold of each page of the memory. */
+static struct stamp *expected(struct sweep *s)
+{
+	struct stamp *model = model_copy(s->area.view.model,
+					 s->area.view.pages);
+
+	if (s->sc->arg == WIPED || s->sc->make == make_wiped)
+		memset(model + WIPED_PAGE, 0, WIPED_PAGES * sizeof(*model));
+	return model;
+}
+
 static const char *check_snapshot(struct sweep *s)
 {
 	const struct vmfork_region *r = s->region;
-	const struct view *view = &s->area.view;
+	struct stamp *model = expected(s);
 	unsigned int i;
 
 	for (i = 0; i < s->cap->nr_regions; i++, r++) {
-		size_t page = (r->addr - (uintptr_t)view->addr) / PAGE;
+		size_t page = (r->addr - (uintptr_t)s->area.view.addr) / PAGE;
 
+		if (r->flags & VMFORK_REGION_WIPE)
+			continue;
 		if (snapshot_check(s->fd, r->offset, r->len / PAGE,
-				   view->model + page, "the snapshot"))
+				   model + page, "the snapshot"))
 			return "the snapshot is not right";
 	}
 	return NULL;
@@ -451,6 +484,9 @@ CAPTURE(several_vmas, .make = make_vmas);
 CAPTURE(deep_tree, .arg = SPARSE);
 CAPTURE(many_regions, .arg = MANY, .pages = 256, .stride = 17, .least = 100);
 
+CAPTURE(wiped_region, .arg = WIPED);
+CAPTURE(wiped_vma, .make = make_wiped);
+
 /* Memory that is a mapping of a snapshot */
 CAPTURE(again, .make = make_captured);
 CAPTURE(again_thp, .make = make_captured, .kind = KIND_THP, .pages = 1024);
@@ -470,5 +506,92 @@ REMOTE(remote_vmas, .make = make_vmas);
 REMOTE(remote_swap, .kind = KIND_SWAP);
 REMOTE(remote_again, .make = make_captured);
 CAPTURE(remote_caller, .setup = setup_caller);
+
+/*
+ * The operator's cap is an injection of its own: a capture of several VMAs
+ * goes over it in the first, the second, the third ... page.
+ */
+#define MAX_BYTES "/sys/module/vmfork/parameters/max_bytes"
+
+static int set_max(unsigned long pages)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", pages * PAGE);
+	return write_file(MAX_BYTES, text);
+}
+
+static const struct scenario over_quota = {
+	.name = "quota", .make = make_vmas, .pages = 48,
+};
+
+FIXTURE(quota) {
+	struct sweep s;
+};
+
+FIXTURE_SETUP(quota)
+{
+	self->s.sc = &over_quota;
+	self->s.dev = device();
+	ASSERT_LE(0, self->s.dev);
+	ASSERT_EQ(0, read_number(MAX_BYTES));
+}
+
+FIXTURE_TEARDOWN(quota)
+{
+	set_max(0);
+}
+
+static const char *check_over_quota(struct sweep *s, int ret)
+{
+	if (ret != -EDQUOT || s->cap->refusal != VMFORK_QUOTA)
+		return "an errno or a refusal that does not say what happened";
+	if (s->cap->refused_addr < (uintptr_t)s->area.view.addr ||
+	    s->cap->refused_addr >= (uintptr_t)s->area.view.addr + s->area.len)
+		return "it does not say where";
+	return write_some(s);
+}
+
+TEST_F_TIMEOUT(quota, exceeded_in_each_page, 290)
+{
+	unsigned long pages, refused = 0;
+	struct sweep *s = &self->s;
+	uint64_t last = 0, where;
+	const char *wrong;
+	void *arena;
+	int ret;
+
+	arena = shared_alloc(0);
+	/* All that it needs: snapshots of the same user may be there already. */
+	for (pages = 1; pages < 4096; pages++) {
+		shared_reset(arena);
+		s->cap = shared_alloc(sizeof(*s->cap));
+		s->region = shared_alloc(sizeof(*s->region));
+		s->fd = s->base = s->out = -1;
+		memset(&s->area, 0, sizeof(s->area));
+		ASSERT_EQ(0, setup(s));
+		ASSERT_EQ(0, set_max(pages));
+		ret = act(s);
+		ASSERT_EQ(0, set_max(0));
+		wrong = ret < 0 ? check_over_quota(s, ret) : check(s, ret);
+		ASSERT_EQ(NULL, wrong) TH_LOG("%lu pages: %s", pages, wrong);
+		if (ret >= 0)
+			break;
+		refused++;
+		where = s->cap->refused_addr - (uintptr_t)s->area.view.addr;
+		EXPECT_LE(last, where) TH_LOG("%lu pages", pages);
+		last = where;
+		ret = act(s);
+		ASSERT_EQ(0, ret) TH_LOG("then it does not work");
+		ASSERT_EQ(NULL, check(s, ret));
+		undo(s);
+	}
+	undo(s);
+	note("quota: %lu captures refused, %lu pages were enough", refused,
+	     pages);
+	EXPECT_LE(47, refused);
+	/* The last ones got far. */
+	EXPECT_LE(40 * PAGE, last);
+}
 
 TEST_HARNESS_MAIN

@@ -172,14 +172,17 @@ static int make_mixed(struct area *area)
  */
 void drop_swap_cache(void)
 {
+	long was = 0, is;
 	int try;
 
 	for (try = 0; try < 20; try++) {
 		write_file("/proc/sys/vm/stat_refresh", "1");
-		if (vmstat_value("nr_swapcached") < 8)
+		is = vmstat_value("nr_swapcached");
+		/* Others' pages may be there too, and in use. */
+		if (is < 8 || is == was)
 			return;
+		was = is;
 		write_file("/sys/fs/cgroup/memory.reclaim", "1M");
-		usleep(10000);
 	}
 }
 

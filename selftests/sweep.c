@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "balance.h"
@@ -433,9 +433,26 @@ static bool sweep_loop(struct sweep *s, struct tally *t)
 	return true;
 }
 
+/*
+ * A process that has read untouched memory that may be huge keeps a huge page
+ * of zeroes to its end.  Have it now, before anything is counted.
+ */
+static void take_huge_zero_page(void)
+{
+	volatile char *at = reserve(HUGE, 0);
+
+	if (!at || mprotect((void *)at, HUGE, PROT_READ | PROT_WRITE))
+		return;
+	madvise((void *)at, HUGE, MADV_HUGEPAGE);
+	(void)*at;
+	munmap((void *)at, HUGE);
+}
+
 static bool prepare(struct sweep *s)
 {
 	int ret;
+
+	take_huge_zero_page();
 
 	s->dev = device();
 	s->zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
