@@ -468,9 +468,10 @@ CAPTURE(thp_part, .kind = KIND_THP_PART, .pages = 512);
 CAPTURE(thp_edge, .kind = KIND_THP_EDGE, .pages = 1024);
 CAPTURE(thp_shift, .kind = KIND_THP_SHIFT, .pages = 512);
 CAPTURE(mixed, .kind = KIND_MIXED, .pages = 2048);
-CAPTURE(swap, .kind = KIND_SWAP);
-CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 5);
-CAPTURE(swap_cache, .kind = KIND_SWAP_CACHE);
+/* To read a page from a disk takes many allocations. */
+CAPTURE(swap, .kind = KIND_SWAP, .pages = 12);
+CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 53);
+CAPTURE(swap_cache, .kind = KIND_SWAP_CACHE, .pages = 12);
 CAPTURE(ksm, .kind = KIND_KSM, .keep = true);
 CAPTURE(forked, .kind = KIND_FORKED);
 CAPTURE(forked_thp, .kind = KIND_FORKED_THP, .pages = 512, .stride = 5);
@@ -503,7 +504,7 @@ CAPTURE(again_shared, .make = make_shared);
 REMOTE(remote);
 REMOTE(remote_thp, .kind = KIND_THP, .pages = 1024);
 REMOTE(remote_vmas, .make = make_vmas);
-REMOTE(remote_swap, .kind = KIND_SWAP);
+REMOTE(remote_swap, .kind = KIND_SWAP, .pages = 4);
 REMOTE(remote_again, .make = make_captured);
 CAPTURE(remote_caller, .setup = setup_caller);
 
