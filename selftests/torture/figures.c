@@ -65,13 +65,6 @@ void count(const char *what, uint64_t nr)
 		__atomic_add_fetch(&f->good, nr, __ATOMIC_RELAXED);
 }
 
-uint64_t figure_of(const char *what)
-{
-	struct figure *f = figure_find(what);
-
-	return f ? f->good : 0;
-}
-
 static int by_name(const void *a, const void *b)
 {
 	const struct figure *const *f = a, *const *g = b;

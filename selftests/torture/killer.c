@@ -26,10 +26,20 @@ static void kill_one(struct self *self)
 	close(fd);
 }
 
+/* Not so often that, on a slow kernel, nobody gets anything done. */
+static void wait_for_progress(void)
+{
+	uint32_t judged = shared->judged, tries = 0;
+
+	while (shared->judged - judged < 3 && tries++ < 100 && !stopping())
+		usleep(50000);
+}
+
 void killer_run(struct self *self)
 {
 	while (!stopping()) {
 		doze(self, 500000);
+		wait_for_progress();
 		kill_one(self);
 	}
 }

@@ -96,8 +96,8 @@ void oom_run(struct self *self)
 			grow(self);
 		if (pid > 0) {
 			status = reap(pid);
-			did("oom: ended", WIFSIGNALED(status) ?
-			    -WTERMSIG(status) : 0);
+			count(WIFSIGNALED(status) ? "oom: killed" :
+						    "oom: ended", 1);
 			if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 				_exit(1);
 		}

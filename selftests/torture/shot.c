@@ -267,6 +267,7 @@ int shot_take(struct shot *shot, struct board *b, int pidfd,
 	if (before.plain && after.plain && plan->whole)
 		judge_instant(&j);
 	shot_unmap(shot, j.map);
+	__atomic_add_fetch(&shared->judged, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -209,12 +209,8 @@ int supervise(unsigned int round, unsigned int seconds)
 		reap_all();
 		if (now_ns() > say) {
 			say += 60ULL * 1000000000;
-			printf("# round %u: %llu captures judged, %llu pages checked in them\n",
-			       round,
-			       (unsigned long long)figure_of("capture: itself") +
-			       figure_of("capture: by pidfd"),
-			       (unsigned long long)
-			       figure_of("pages checked in captures"));
+			printf("# round %u: %u captures judged\n", round,
+			       shared->judged);
 			fflush(stdout);
 		}
 	}

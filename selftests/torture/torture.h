@@ -74,6 +74,7 @@ struct seat {
  * struct shared - what all processes of a run share
  * @stop: the round is over
  * @failed: something was wrong; the first to say so is heard
+ * @judged: captures that were; how far the run has come
  * @poisoned: pages that were told to be broken, and will not come back
  */
 struct shared {
@@ -81,6 +82,7 @@ struct shared {
 	uint64_t next_object;
 	volatile uint32_t stop;
 	volatile uint32_t failed;
+	volatile uint32_t judged;
 	volatile uint32_t poisoned;
 	uint32_t nr_seats;
 	struct seat seats[MAX_ACTORS];
@@ -146,7 +148,6 @@ extern const unsigned int nr_actors;
 /* @ret: 0 or more is good, else -errno. Returns @ret. */
 long did(const char *what, long ret);
 void count(const char *what, uint64_t nr);
-uint64_t figure_of(const char *what);
 void figures_print(FILE *out, const char *prefix);
 void figures_json(FILE *out);
 
