@@ -167,43 +167,52 @@ static int make_mixed(struct area *area)
 }
 
 /*
- * What was written to swap stays in memory, in the swap cache, until somebody
- * needs the memory: a page is not read from the disk before that.
+ * What was written to swap stays in the swap cache until somebody needs the
+ * memory, and is not read from the disk before that.  mincore(2) tells.
  */
-void drop_swap_cache(void)
+static size_t count_on_disk(const char *addr, size_t pages)
 {
-	long was = 0, is;
+	unsigned char in_core[512];
+	size_t i, n, found = 0;
+
+	for (; pages; pages -= n, addr += n * PAGE) {
+		n = pages < 512 ? pages : 512;
+		if (mincore((void *)addr, n * PAGE, in_core))
+			return 0;
+		for (i = 0; i < n; i++)
+			found += !in_core[i];
+	}
+	return found;
+}
+
+size_t swap_out(char *addr, size_t pages)
+{
+	size_t i, out = 0;
 	int try;
 
-	for (try = 0; try < 20; try++) {
-		write_file("/proc/sys/vm/stat_refresh", "1");
-		is = vmstat_value("nr_swapcached");
-		/* Others' pages may be there too, and in use. */
-		if (is < 8 || is == was)
-			return;
-		was = is;
-		write_file("/sys/fs/cgroup/memory.reclaim", "1M");
+	/* Pages are skipped while they wait to be put on the LRU lists. */
+	for (try = 0; try < 40; try++) {
+		madvise(addr, pages * PAGE, MADV_PAGEOUT);
+		out = count_on_disk(addr, pages);
+		if (out == pages)
+			break;
+		usleep(20000);
+		/* Back from the cache, and clean, it is dropped next time. */
+		for (i = 0; i < pages; i++)
+			if (!count_on_disk(addr + i * PAGE, 1))
+				(void)*(volatile char *)(addr + i * PAGE);
 	}
+	return out;
 }
 
 static int page_out(struct area *area)
 {
-	size_t out = 0;
-	int try;
+	size_t pages = area->map_len / PAGE;
+	size_t out = swap_out(area->map, pages);
 
-	/* Pages are skipped while they wait to be put on the LRU lists. */
-	for (try = 0; try < 20; try++) {
-		if (madvise(area->map, area->map_len, MADV_PAGEOUT))
-			return -errno;
-		out = pagemap_count(area->map, area->map_len, PM_SWAP);
-		if (out == area->view.pages)
-			break;
-		usleep(50000);
-	}
-	drop_swap_cache();
-	if (out >= area->view.pages * 3 / 4)
+	if (out >= pages * 3 / 4)
 		return 0;
-	note("only %zu of %zu pages went to swap", out, area->view.pages);
+	note("only %zu of %zu pages went to swap", out, pages);
 	return -EAGAIN;
 }
 

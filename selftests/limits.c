@@ -96,8 +96,7 @@ static int make_swap(const char *path)
 static char *swapped_memory(void)
 {
 	char *memory = reserve(OUT_PAGES * PAGE, 0);
-	size_t i, out = 0;
-	int try;
+	size_t i;
 
 	if (!memory || mprotect(memory, OUT_PAGES * PAGE,
 				PROT_READ | PROT_WRITE))
@@ -105,13 +104,7 @@ static char *swapped_memory(void)
 	madvise(memory, OUT_PAGES * PAGE, MADV_NOHUGEPAGE);
 	for (i = 0; i < OUT_PAGES; i++)
 		page_fill(memory + i * PAGE, i + 1);
-	for (try = 0; try < 20 && out < OUT_PAGES; try++) {
-		madvise(memory, OUT_PAGES * PAGE, 21 /* MADV_PAGEOUT */);
-		usleep(50000);
-		out = pagemap_count(memory, OUT_PAGES * PAGE, PM_SWAP);
-	}
-	drop_swap_cache();
-	return out > OUT_PAGES * 3 / 4 ? memory : NULL;
+	return swap_out(memory, OUT_PAGES) > OUT_PAGES * 3 / 4 ? memory : NULL;
 }
 
 FIXTURE_SETUP(bad_swap)

@@ -72,8 +72,8 @@ const char *kind_name(enum kind kind);
 const char *kind_missing(enum kind kind);
 /* 0, or -errno with a note that says what could not be had. */
 int area_make(struct area *area, enum kind kind, size_t len, uint64_t offset);
-/* Has swapped-out pages be on the swap device, and nowhere else. */
-void drop_swap_cache(void);
+/* How many of these touched pages then are on the swap device, nowhere else. */
+size_t swap_out(char *addr, size_t pages);
 /* Takes what MADV_FREE made of the area into its model, once it is captured. */
 void area_settle(struct area *area);
 /* The memory around the region, and the forked process, are as they were. */

@@ -298,6 +298,11 @@ struct tally {
 	uint64_t begin;
 };
 
+static unsigned int seconds(const struct tally *t)
+{
+	return (now_ns() - t->begin) / 1000000000;
+}
+
 static void count(struct tally *t, int ret)
 {
 	t->injected++;
@@ -417,6 +422,9 @@ static bool sweep_loop(struct sweep *s, struct tally *t)
 			note("%s: there is no end to it", s->sc->name);
 			return false;
 		}
+		if (nth % 100 == 0)
+			note("%s: at failure %u, after %u s", s->sc->name, nth,
+			     seconds(t));
 		if (!ready && begin(s))
 			return false;
 		ret = one_round(s, nth, t);
@@ -490,7 +498,7 @@ static bool enough(struct sweep *s, const struct tally *t)
 {
 	note("%s: %u failures injected: %u ENOMEM, %u EFAULT, %u others, %u succeeded nevertheless; %u s",
 	     s->sc->name, t->injected, t->enomem, t->efault, t->other,
-	     t->in_spite, (unsigned int)((now_ns() - t->begin) / 1000000000));
+	     t->in_spite, seconds(t));
 	if (t->injected >= s->sc->least)
 		return true;
 	note("%s: at least %u failures were to be expected", s->sc->name,
