@@ -30,9 +30,8 @@ static void capture_one(struct self *self)
 		 * another one by now.
 		 */
 		expect_errno("capture by pidfd", ret,
-			     ALLOWED(EAGAIN, EBUSY, ENOMEM, EIO, ESRCH, EFAULT,
-				     EADDRINUSE, ENOLCK, ECHILD, EOPNOTSUPP,
-				     EXDEV),
+			     ALLOWED(MAY_BE_REFUSED, EBUSY, ESRCH, EFAULT,
+				     EADDRINUSE, ENOLCK, ECHILD),
 			     shot_refusal());
 		return;
 	}

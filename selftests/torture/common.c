@@ -118,18 +118,37 @@ void become(struct self *self, unsigned int nr)
 	self->rng = mix(self->rng, nr + 1);
 }
 
+/* Where it is in the kernel, for fail(). */
+static const char *where_is(pid_t pid)
+{
+	static char text[700];
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", pid);
+	if (read_file(path, text, sizeof(text)) <= 0)
+		return "?";
+	return text;
+}
+
+/* A few seconds to end by itself; as long as it takes to be killed. */
 int reap(pid_t pid)
 {
 	int status = 0, try;
+	bool killed = false;
 
-	for (try = 0; try < 500; try++) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
+	for (try = 0; try < 9000; try++) {
+		if (waitpid(pid, &status, WNOHANG) == pid) {
+			if (try > 1300)
+				count("took ten seconds to die", 1);
 			return status;
+		}
 		usleep(10000);
-		if (try == 300 || stopping())
+		if (try == 300 || (stopping() && !killed)) {
 			kill(pid, SIGKILL);
+			killed = true;
+		}
 	}
-	fail("process %d can not be killed", pid);
+	fail("process %d can not be killed, it is at %s", pid, where_is(pid));
 }
 
 bool kernel_is(unsigned int major, unsigned int minor)

@@ -162,6 +162,8 @@ const char *describe(const void *page, uint64_t tag, size_t nr);
 void expect_errno(const char *what, long ret, const int *allowed,
 		  const char *more);
 
+/* Of any capture: pages that go to swap, no memory, the user's quota. */
+#define MAY_BE_REFUSED	EAGAIN, ENOMEM, EDQUOT
 #define ALLOWED(...) ((const int[]){ __VA_ARGS__, 0 })
 
 /* --- time and chance */

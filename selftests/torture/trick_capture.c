@@ -20,7 +20,7 @@ static void capture_self(struct guest *g, const char *what)
 	if (pidfd >= 0)
 		close(pidfd);
 	if (ret) {
-		expect_errno(what, ret, ALLOWED(EAGAIN, EBUSY, ENOMEM, EIO),
+		expect_errno(what, ret, ALLOWED(MAY_BE_REFUSED, EBUSY),
 			     shot_refusal());
 		return;
 	}

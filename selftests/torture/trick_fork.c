@@ -35,7 +35,7 @@ static void be_forked(struct guest *g, struct board *own)
 		ret = did("capture: a fork of itself",
 			  shot_take(&shot, own, -1, &plan, "a fork"));
 		expect_errno("capture of a fork", ret,
-			     ALLOWED(EAGAIN, EBUSY, ENOMEM, EIO),
+			     ALLOWED(MAY_BE_REFUSED, EBUSY),
 			     shot_refusal());
 		if (!ret)
 			pool_put(&shot);

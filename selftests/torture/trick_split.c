@@ -76,6 +76,6 @@ void trick_lock(struct guest *g)
 		pool_put(&shot);
 	if (locked && ret != -ENOLCK)
 		expect_errno("capture of locked memory", ret ?: -ENODATA,
-			     ALLOWED(ENOMEM, EAGAIN), shot_refusal());
+			     ALLOWED(MAY_BE_REFUSED), shot_refusal());
 	munlock(page_at(g, first), nr * PAGE);
 }

@@ -46,7 +46,7 @@ void trick_uffd(struct guest *g)
 			shot_drop(&shot);
 		if (ret != -EADDRINUSE)
 			expect_errno("capture of watched memory",
-				     ret ?: -ENODATA, ALLOWED(ENOMEM, EAGAIN),
+				     ret ?: -ENODATA, ALLOWED(MAY_BE_REFUSED),
 				     shot_refusal());
 	}
 	close(fd);

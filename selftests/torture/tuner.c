@@ -27,6 +27,8 @@ static const struct {
 	  { "0", "1", "0", "1" } },
 	{ "swappiness", "/proc/sys/vm/swappiness",
 	  { "0", "60", "100", "100" } },
+	{ "quota", "/sys/module/vmfork/parameters/max_bytes",
+	  { "0", "67108864", "0", "8388608" } },
 	{ "NUMA balancing", "/proc/sys/kernel/numa_balancing",
 	  { "0", "1", "1", "0" } },
 };
