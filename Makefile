@@ -38,6 +38,8 @@ help:
 #:                   20 minutes, once; KVER=debug uses it
 #:   make modules    the module alone       make tools   the tools alone
 #:   make unit       the tests that need no VM, in seconds
+#:   make static     check the source with sparse, checkpatch, clang, gcc,
+#:                   coccinelle and others; CHECKERS="sparse gcc": with these
 #:   make torture    a storm in a test VM: MINUTES=20 SEED=1, A="..." names what
 #:                   alone is done, X="..." what is not (see testing.rst)
 #:   make bench      measure; figures go to build/bench.json
@@ -70,7 +72,7 @@ endif
 .PHONY: modules
 modules:
 	@kdir='$(kdir)'; [ -n "$$kdir" ] || exit 1; \
-	release=$$($(vm)/build-module "$$kdir") && \
+	release=$$($(vm)/build-module "$$kdir" $(if $(W),W=$(W))) && \
 		echo "built $(O)/$$release/vmfork.ko"
 
 # --- the tools
@@ -84,9 +86,11 @@ tools/vmfork tools/forkvm: $(filter tools/lib,$(TOOLS))
 
 # --- the test VM
 
-.PHONY: setup
+.PHONY: setup setup-static
 setup:
 	@$(vm)/setup
+setup-static:
+	@$(vm)/setup packages-static
 
 # Test programs want kselftest_harness.h and the guests want their initramfs.
 .PHONY: selftests
@@ -102,10 +106,10 @@ debug-kernel: setup
 
 # vm-VERSION: everything that a VM with that kernel needs
 vm-%: selftests
-	@$(MAKE) modules KDIR= KVER=$*
+	@$(MAKE) modules KDIR= KVER=$* W=1
 
 .PHONY: check
-check: setup
+check: setup $(if $(T),,setup-static)
 	@$(MAKE) $(KERNELS:%=vm-%)
 	@[ -z "$(WHOLE)" ] || ! $(vm)/debug-kernel --cached >/dev/null || \
 		$(MAKE) vm-debug
@@ -115,7 +119,15 @@ check: setup
 .PHONY: unit
 unit: setup
 	@$(MAKE) -C selftests/unit O=$(O) run
-	@for test in $(vm)/*_test.sh; do $$test || exit 1; done
+	@for test in $(vm)/*_test.sh selftests/static/except_test.sh; do \
+		$$test || exit 1; \
+	done
+
+# What checks the source; unless it is told which, a test of them all as well.
+.PHONY: static
+static: setup setup-static selftests
+	@[ -n "$(CHECKERS)" ] || selftests/static/plant_test.sh
+	@KERNELS='$(KERNELS)' selftests/static/run $(CHECKERS)
 
 # TCG with several CPUs on one thread delivers some of a nested guest's
 # interrupts twice.
