@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -28,6 +29,14 @@ static char *zone_part(struct race *r, uint64_t *seed, size_t *len)
 	return r->zone[rnd(seed) & 1] + page * PAGE;
 }
 
+/* Something else, or nothing, where something was. */
+static void replace(char *at, size_t len, int prot)
+{
+	if (mmap(at, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		 (prot ? 0 : MAP_NORESERVE), -1, 0) == MAP_FAILED)
+		abort();
+}
+
 static void turn_fault(struct race *r, uint64_t *seed)
 {
 	size_t i;
@@ -44,8 +53,7 @@ static void turn_map(struct race *r, uint64_t *seed)
 	if (rnd(seed) & 1)
 		munmap(part, len);
 	relax();
-	mmap(part, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
-	     MAP_FIXED, -1, 0);
+	replace(part, len, PROT_READ | PROT_WRITE);
 	part[rnd(seed) % len] = 1;
 }
 
@@ -88,8 +96,7 @@ static void turn_move(struct race *r, uint64_t *seed)
 		mremap(r->away, ZONE * PAGE, ZONE * PAGE, MREMAP_MAYMOVE |
 		       MREMAP_FIXED, zone);
 	}
-	mmap(r->away, ZONE * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
-	     MAP_FIXED | MAP_NORESERVE, -1, 0);
+	replace(r->away, ZONE * PAGE, PROT_NONE);
 }
 
 static void turn_lock(struct race *r, uint64_t *seed)

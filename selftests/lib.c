@@ -408,7 +408,7 @@ const char *scratch_disk(void)
 	static char path[32];
 	char swaps[1024], *env = getenv("VMFORK_TEST_DISK");
 	struct stat st;
-	char c;
+	int c;
 
 	if (env)
 		return env;

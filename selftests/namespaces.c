@@ -52,7 +52,8 @@ struct target {
 
 static int target_start(struct target *t)
 {
-	char *argv[] = { "target", NULL }, env[32], *envp[] = { env, NULL };
+	char name[] = "target", *argv[] = { name, NULL };
+	char env[32], *envp[] = { env, NULL };
 	int pipes[2], n;
 
 	if (pipe(pipes))

@@ -236,7 +236,7 @@ FIXTURE_VARIANT(races) {
 
 #define RACE_VARIANT(name, bits, is_huge, time)				\
 	FIXTURE_VARIANT_ADD(races, name) {				\
-		.what = bits, .huge = is_huge, .seconds = time,		\
+		.what = (bits), .huge = (is_huge), .seconds = (time),	\
 	}
 #define B(n) (1U << (n))
 #define EVERYTHING ((1U << NR_DISTURBERS) - 1)

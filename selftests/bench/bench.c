@@ -301,6 +301,7 @@ static uint64_t access_all(char *start, size_t size, size_t step, bool write)
 static double faults(int snapshot, char *inherited, size_t step,
 		     enum access access)
 {
+	size_t pages = CHILD_SIZE / step;
 	uint64_t took;
 	int result[2];
 	pid_t pid;
@@ -326,7 +327,7 @@ static double faults(int snapshot, char *inherited, size_t step,
 		errx(1, "a child died");
 	close(result[0]);
 	waitpid(pid, NULL, 0);
-	return (double)took / (CHILD_SIZE / step);
+	return (double)took / pages;
 }
 
 static void fault_figure(const char *key, double value, const char *text)

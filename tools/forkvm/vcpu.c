@@ -69,8 +69,6 @@ static int handle_exit(struct vcpu *vcpu)
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 		return 0;
 	case KVM_EXIT_SHUTDOWN:		/* a triple fault: reboot=t */
-		vm_end(vcpu->vm, 0, NULL);
-		return -1;
 	case KVM_EXIT_SYSTEM_EVENT:
 		vm_end(vcpu->vm, 0, NULL);
 		return -1;
