@@ -51,7 +51,11 @@ void *blob_get_sized(struct blob *b, uint32_t *len)
 
 	if (blob_get(b, len, sizeof(*len)))
 		return NULL;
-	data = malloc(*len + 1);
+	if (*len > b->len - b->pos) {
+		fail("the state of the guest is too short");
+		return NULL;
+	}
+	data = malloc((size_t)*len + 1);
 	if (!data) {
 		fail("out of memory for the state of the guest");
 		return NULL;

@@ -40,6 +40,7 @@ static int build(struct vm *vm)
 	fcntl(CHILD_REPORT_FD, F_SETFD, FD_CLOEXEC);
 	if (recv(CHILD_REPORT_FD, &birth, sizeof(birth), 0) != sizeof(birth))
 		return fail("\"forkvm child\" is for forkvm's own use");
+	birth.path[sizeof(birth.path) - 1] = 0;
 	vm->snapshot_fd = CHILD_SNAPSHOT_FD;
 	err = blob_from_fd(&state, CHILD_STATE_FD);
 	if (!err)

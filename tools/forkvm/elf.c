@@ -29,22 +29,24 @@ int elf_load(struct vm *vm, const struct image *image, uint64_t *entry,
 	     uint64_t *end)
 {
 	const Elf64_Ehdr *eh = (void *)image->data;
-	const Elf64_Phdr *ph;
 	unsigned int i;
+	Elf64_Phdr ph;
 
 	if (image->size < sizeof(*eh) || memcmp(eh->e_ident, ELFMAG, SELFMAG) ||
 	    eh->e_ident[EI_CLASS] != ELFCLASS64 || eh->e_machine != EM_X86_64)
 		return fail("the kernel is neither a bzImage nor an x86-64 "
 			    "vmlinux");
-	if (eh->e_phoff > image->size || eh->e_phentsize != sizeof(*ph) ||
-	    eh->e_phnum > (image->size - eh->e_phoff) / sizeof(*ph))
+	if (eh->e_phoff > image->size || eh->e_phentsize != sizeof(ph) ||
+	    eh->e_phnum > (image->size - eh->e_phoff) / sizeof(ph))
 		return fail("the kernel image is cut short");
 	*end = 0;
-	ph = (void *)(image->data + eh->e_phoff);
-	for (i = 0; i < eh->e_phnum; i++)
-		if (ph[i].p_type == PT_LOAD &&
-		    segment_load(vm, image, &ph[i], end))
+	for (i = 0; i < eh->e_phnum; i++) {
+		/* They need not lie where such a structure may. */
+		memcpy(&ph, image->data + eh->e_phoff + i * sizeof(ph),
+		       sizeof(ph));
+		if (ph.p_type == PT_LOAD && segment_load(vm, image, &ph, end))
 			return -1;
+	}
 	*entry = eh->e_entry;
 	return 0;
 }

@@ -61,27 +61,30 @@ struct command_line {
 
 static int parse_size(const char *text, uint64_t *size)
 {
+	uint64_t unit = 1;
+	bool too_much;
 	char *end;
 
 	*size = strtoull(text, &end, 0);
 	switch (*end) {
 	case 'G':
 	case 'g':
-		*size *= GiB;
+		unit = GiB;
 		end++;
 		break;
 	case 'M':
 	case 'm':
-		*size *= MiB;
+		unit = MiB;
 		end++;
 		break;
 	case 'K':
 	case 'k':
-		*size *= KiB;
+		unit = KiB;
 		end++;
 		break;
 	}
-	if (*end || *size < 32 * MiB || *size > VMFORK_MAX_SIZE / 2)
+	too_much = __builtin_mul_overflow(*size, unit, size);
+	if (*end || too_much || *size < 32 * MiB || *size > VMFORK_MAX_SIZE / 2)
 		return fail("--mem %s is no size of 32M or more", text);
 	if (*size % HUGE_SIZE)
 		return fail("--mem must be a multiple of 2M");

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "forkvm.h"
 
@@ -75,9 +76,16 @@ int ram_create(struct ram *ram, uint64_t size, bool thp)
 /** ram_from_snapshot() - memory of a child, shared until it writes */
 int ram_from_snapshot(struct ram *ram, uint64_t size, bool thp, int snapshot)
 {
+	const struct ram_region *last;
+	struct stat st;
 	unsigned int i;
 
 	ram_layout(ram, size);
+	last = &ram->region[ram->nr - 1];
+	/* What is past its end would be SIGBUS. */
+	if (fstat(snapshot, &st) || st.st_size < 0 ||
+	    (uint64_t)st.st_size < last->gpa + last->size)
+		return fail("the snapshot is smaller than the guest's memory");
 	for (i = 0; i < ram->nr; i++) {
 		struct ram_region *r = &ram->region[i];
 		uint8_t *hva = map_aligned(r->size);

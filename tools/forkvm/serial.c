@@ -194,6 +194,8 @@ int serial_input(struct serial *s, const void *data, size_t len)
 {
 	uint8_t *grown;
 
+	if (!len)
+		return 0;
 	pthread_mutex_lock(&s->lock);
 	grown = realloc(s->in, s->in_len + len);
 	if (grown) {
@@ -208,11 +210,14 @@ int serial_input(struct serial *s, const void *data, size_t len)
 
 int serial_save(struct serial *s, struct blob *b)
 {
+	const void *unread;
 	int err;
 
 	pthread_mutex_lock(&s->lock);
+	/* Where there is none, there may be no memory for it either. */
+	unread = s->in ? (void *)(s->in + s->in_pos) : &s->regs;
 	err = blob_put(b, &s->regs, sizeof(s->regs)) ||
-	      blob_put_sized(b, s->in + s->in_pos, s->in_len - s->in_pos);
+	      blob_put_sized(b, unread, s->in_len - s->in_pos);
 	pthread_mutex_unlock(&s->lock);
 	return err ? -1 : 0;
 }

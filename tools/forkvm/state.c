@@ -62,6 +62,29 @@ static int chips_save(struct vm *vm, struct blob *b)
 	return blob_put(b, &chips, sizeof(chips));
 }
 
+static int head_bad(void)
+{
+	return fail("the state of the guest makes no sense");
+}
+
+/* Whoever made it, it must not lead us astray */
+static int head_check(const struct head *head)
+{
+	const struct config *c = &head->config;
+
+	if (head->magic != STATE_MAGIC)
+		return fail("this is no state of this version of forkvm");
+	if (!c->nr_vcpus || c->nr_vcpus > MAX_VCPUS || !c->mem_size ||
+	    c->mem_size % HUGE_SIZE || c->mem_size > VMFORK_MAX_SIZE / 2 ||
+	    head->watch_len > WATCH_MAX ||
+	    head->partial_len > sizeof(head->partial) ||
+	    !memchr(c->control, 0, sizeof(c->control)) ||
+	    !memchr(c->console, 0, sizeof(c->console)) ||
+	    !memchr(head->birth.path, 0, sizeof(head->birth.path)))
+		return head_bad();
+	return 0;
+}
+
 /** watch_read() - the watched memory as it is now */
 void watch_read(struct vm *vm, struct watch *watch)
 {
@@ -115,6 +138,8 @@ static int memory_restore(struct vm *vm, int snapshot)
 			      snapshot) || vm_add_ram(vm))
 		return -1;
 	vm->snapshot_fd = snapshot;
+	if (vm->watch.len && !ram_at(&vm->ram, vm->watch.gpa, vm->watch.len))
+		return head_bad();
 	watch_read(vm, &vm->watch);
 	return 0;
 }
@@ -133,8 +158,8 @@ int state_restore(struct vm *vm, struct blob *b)
 	if (blob_get(b, &head, sizeof(head)) ||
 	    blob_get(b, &chips, sizeof(chips)))
 		return -1;
-	if (head.magic != STATE_MAGIC)
-		return fail("this is no state of this version of forkvm");
+	if (head_check(&head))
+		return -1;
 	vm->config = head.config;
 	vm->birth = head.birth;
 	vm->watch.gpa = head.watch_gpa;

@@ -195,32 +195,48 @@ static int msr_set(struct vcpu *vcpu, const struct kvm_msr_entry *entry)
 		    vcpu->index);
 }
 
+/* Is the array behind a structure as long as it says? */
+static int check_array(uint32_t len, size_t head, uint64_t nr, size_t size)
+{
+	if (len < head || nr > (len - head) / size)
+		return fail("the state of a vCPU is too short");
+	return 0;
+}
+
 static int msrs_restore(struct vcpu *vcpu, struct blob *b, bool set_tsc)
 {
 	struct kvm_msrs *msrs;
 	uint32_t i, len;
-	int err = 0;
+	int err;
 
 	msrs = blob_get_sized(b, &len);
 	if (!msrs)
 		return -1;
-	for (i = 0; i < msrs->nmsrs && !err; i++)
+	err = check_array(len, sizeof(*msrs), len < sizeof(*msrs) ? 0 :
+			  msrs->nmsrs, sizeof(msrs->entries[0]));
+	for (i = 0; !err && i < msrs->nmsrs; i++)
 		if (set_tsc || msrs->entries[i].index != MSR_TSC)
 			err = msr_set(vcpu, &msrs->entries[i]);
 	free(msrs);
 	return err;
 }
 
-static int xsave_save(struct vcpu *vcpu, struct blob *b)
+/* How much KVM reads and writes */
+static int xsave_size(struct vcpu *vcpu)
 {
 	int size = ioctl(vcpu->vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_XSAVE2);
+
+	return size > XSAVE_MIN ? size : XSAVE_MIN;
+}
+
+static int xsave_save(struct vcpu *vcpu, struct blob *b)
+{
+	int size = xsave_size(vcpu);
 	unsigned long request = size > XSAVE_MIN ? KVM_GET_XSAVE2 :
 						   KVM_GET_XSAVE;
 	void *xsave;
 	int err;
 
-	if (size < XSAVE_MIN)
-		size = XSAVE_MIN;
 	xsave = calloc(1, size);
 	if (!xsave)
 		return fail("out of memory for the state of vCPU %u",
@@ -242,7 +258,10 @@ static int xsave_restore(struct vcpu *vcpu, struct blob *b)
 
 	if (!xsave)
 		return -1;
-	if (ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
+	if (len != (uint32_t)xsave_size(vcpu))
+		err = fail("the FPU of vCPU %u is of another size",
+			   vcpu->index);
+	else if (ioctl(vcpu->fd, KVM_SET_XSAVE, xsave))
 		err = fail_errno("KVM does not take the FPU of vCPU %u",
 				 vcpu->index);
 	free(xsave);
@@ -266,12 +285,14 @@ static int cpuid_save(struct vcpu *vcpu, struct blob *b)
 static int cpuid_restore(struct vcpu *vcpu, struct blob *b)
 {
 	uint32_t len;
-	void *cpuid = blob_get_sized(b, &len);
-	int err = 0;
+	struct kvm_cpuid2 *cpuid = blob_get_sized(b, &len);
+	int err;
 
 	if (!cpuid)
 		return -1;
-	if (ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
+	err = check_array(len, sizeof(*cpuid), len < sizeof(*cpuid) ? 0 :
+			  cpuid->nent, sizeof(cpuid->entries[0]));
+	if (!err && ioctl(vcpu->fd, KVM_SET_CPUID2, cpuid))
 		err = fail_errno("KVM does not take the CPUID of vCPU %u",
 				 vcpu->index);
 	free(cpuid);
