@@ -42,6 +42,8 @@ help:
 #:                   coccinelle and others; CHECKERS="sparse gcc": with these
 #:   make torture    a storm in a test VM: MINUTES=20 SEED=1, A="..." names what
 #:                   alone is done, X="..." what is not (see testing.rst)
+#:   make fuzz       fuzz the module in a test VM, then the tools' parsers:
+#:                   MINUTES=10 SEED=1 (see testing.rst)
 #:   make bench      measure; figures go to build/bench.json
 #:   make vm-shell   a shell in the test VM
 #:   make setup      install the Debian packages that are missing (root)
@@ -119,6 +121,8 @@ check: setup $(if $(T),,setup-static)
 .PHONY: unit
 unit: setup
 	@$(MAKE) -C selftests/unit O=$(O) run
+	@$(MAKE) -C selftests/fuzz/user O=$(O) run
+	@selftests/fuzz/syzlang_test.sh
 	@for test in $(vm)/*_test.sh selftests/static/except_test.sh; do \
 		$$test || exit 1; \
 	done
@@ -138,6 +142,14 @@ demo: setup
 	@$(MAKE) vm-$(DEMO_KVER)
 	@$(vm)/run -k $(DEMO_KVER) -s $(or $(SMP),$(guest_smp)) \
 		-m $(or $(MEM),3G) -n demo command /bin/forkvm-demo
+
+.PHONY: fuzz
+fuzz: setup
+	@$(MAKE) vm-$(DEMO_KVER)
+	@SMP='$(SMP)' MEM='$(MEM)' selftests/fuzz/run $(DEMO_KVER) \
+		$(or $(MINUTES),10) $(or $(SEED),1)
+	@$(MAKE) -C selftests/fuzz/user O=$(O) SEED=$(or $(SEED),1) \
+		SECONDS=$$(($(or $(MINUTES),10) * 10)) fuzz
 
 .PHONY: vm-shell
 vm-shell: setup
