@@ -470,7 +470,8 @@ CAPTURE(thp_shift, .kind = KIND_THP_SHIFT, .pages = 512);
 CAPTURE(mixed, .kind = KIND_MIXED, .pages = 2048);
 /* To read a page from a disk takes many allocations. */
 CAPTURE(swap, .kind = KIND_SWAP, .pages = 12);
-CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 53);
+CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 173,
+	.least = 5);
 CAPTURE(swap_cache, .kind = KIND_SWAP_CACHE, .pages = 12);
 CAPTURE(ksm, .kind = KIND_KSM, .keep = true);
 CAPTURE(forked, .kind = KIND_FORKED);
