@@ -189,7 +189,9 @@ int main(int argc, char **argv)
 	if (!cells_make())
 		printf("# no cgroup v2: no cells\n");
 	world_measure();
+	world_deeds(true);
 	run(&v);
+	world_deeds(false);
 	if (!v.wrong)
 		v.missing += world_leaks();
 	cells_remove();

@@ -129,6 +129,34 @@ static struct {
 	{ "nr_free_pages", .tolerance = 6144, .less_is_bad = true },
 };
 
+/* What the kernel has done meanwhile, as it counts it itself. */
+static const char *const deeds[] = {
+	"pswpin", "pswpout", "pgmigrate_success", "pgmigrate_fail",
+	"thp_fault_alloc", "thp_collapse_alloc", "thp_split_page",
+	"thp_split_page_failed", "thp_deferred_split_page", "thp_split_pmd",
+	"thp_swpout", "compact_success", "compact_isolated", "oom_kill",
+	"numa_pages_migrated", "pglazyfreed", "pgsteal_kswapd",
+	"pgsteal_direct", "ksm_swpin_copy", "cow_ksm",
+};
+
+static long deeds_before[ARRAY_SIZE(deeds)];
+
+void world_deeds(bool before)
+{
+	char name[44];
+	size_t i;
+	long now;
+
+	for (i = 0; i < ARRAY_SIZE(deeds); i++) {
+		now = vmstat_value(deeds[i]);
+		if (before)
+			deeds_before[i] = now;
+		snprintf(name, sizeof(name), "the kernel: %s", deeds[i]);
+		if (!before && now > deeds_before[i])
+			count(name, now - deeds_before[i]);
+	}
+}
+
 static void settle(void)
 {
 	int i;

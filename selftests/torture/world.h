@@ -13,6 +13,8 @@ void world_restore(void);
 /* All CPUs there, nobody frozen, nothing watching. */
 void world_calm(void);
 
+/* What the kernel counts: swapped, migrated, split; as figures. */
+void world_deeds(bool before);
 /* What there is before anything was done; may be asked for again. */
 void world_measure(void);
 /* With nobody left: what is missing, a line for each; how many lines. */
