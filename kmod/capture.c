@@ -53,6 +53,8 @@ static struct workqueue_struct *capture_wq;
  * @owner: who is charged for the pages
  * @wiped: pages of the regions that were left out
  * @err: the kernel thread's result
+ * @work: what the kernel thread does
+ * @done: when it has done it
  */
 struct vmfork_job {
 	struct vmfork_capture arg;

@@ -34,6 +34,7 @@ MODULE_PARM_DESC(max_bytes,
  * @number: in @owners
  * @refs: captures under way, and charged pages
  * @pages: charged, in units of 4 KiB
+ * @rcu: until it is freed, for those who look it up
  */
 struct vmfork_owner {
 	kuid_t uid;

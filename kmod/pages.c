@@ -41,6 +41,8 @@ static atomic_long_t *tree_refs(struct folio *folio)
  * vmfork_subpage() - a page of a 2 MiB folio
  * @head: its first page
  * @nr: which
+ *
+ * Return: the page.
  */
 struct page *vmfork_subpage(struct page *head, unsigned long nr)
 {

@@ -120,7 +120,8 @@ static void seq_end(struct vmfork_piece *piece)
 /**
  * vmfork_piece_collect() - what get_unmapped_area() does for a capture
  * @piece: the piece
- * @addr: where it is about to be mapped; @len: how much of it
+ * @addr: where it is about to be mapped
+ * @len: how much of it
  *
  * Return: @addr, or an errno as get_unmapped_area() returns it.
  */

@@ -60,7 +60,8 @@ struct vmfork_large_chunk {
  * struct vmfork_piece - a piece and how far its capture has come
  * @snap: captured into
  * @mm: captured from
- * @addr: where it begins; @len: its length in bytes
+ * @addr: where it begins
+ * @len: its length in bytes
  * @index: its first page in the snapshot
  * @vm_flags: what the VMA must still be when its turn comes
  * @wiped: it is MADV_WIPEONFORK memory, and left as it is

@@ -38,8 +38,10 @@ static int walk_pmd(struct mm_struct *mm, pmd_t *pmd, unsigned long addr,
 /**
  * vmfork_walk() - visit the entries of a range
  * @mm: its mmap lock is held
- * @addr: where the range begins; @end: where it ends
- * @ops: what to do; @priv: for @ops
+ * @addr: where the range begins
+ * @end: where it ends
+ * @ops: what to do
+ * @priv: for @ops
  *
  * Return: 0, or what an operation ended the walk with.
  */

@@ -513,6 +513,8 @@ void vmfork_tree_seal(struct vmfork_tree *tree)
 /**
  * vmfork_tree_pages() - how many pages a sealed tree holds, in 4 KiB
  * @tree: sealed
+ *
+ * Return: the number.
  */
 u64 vmfork_tree_pages(const struct vmfork_tree *tree)
 {
@@ -522,6 +524,8 @@ u64 vmfork_tree_pages(const struct vmfork_tree *tree)
 /**
  * vmfork_tree_huge_folios() - how many 2 MiB folios a sealed tree holds
  * @tree: sealed
+ *
+ * Return: the number.
  */
 u64 vmfork_tree_huge_folios(const struct vmfork_tree *tree)
 {

@@ -35,6 +35,7 @@
 
 /**
  * struct vmfork_node - 512 slots
+ * @slots: see above
  * @refs: held by the slots (or the root pointers) that point to it.  A node
  *	is written only while this and every count above it is 1.
  * @nr_fresh: fresh pages in it (leaves only)
