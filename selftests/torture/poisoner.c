@@ -18,6 +18,7 @@
 #include "torture.h"
 
 #define MAX_POISONED	60
+#define MAX_POISONED_HUGE 12
 #define CORRUPT_PFN	"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define KPF_BUDDY	KPF_BIT(10)
 #define KPF_HWPOISON	KPF_BIT(19)
@@ -289,7 +290,8 @@ static void break_snapshot(struct family *f, enum how how)
 	strike(how, map + f->victim * PAGE, pfn);
 	poisoned = flags_of(pfn) & KPF_HWPOISON;
 	if (poisoned) {
-		__atomic_add_fetch(&shared->poisoned, 1, __ATOMIC_RELAXED);
+		__atomic_add_fetch(f->huge ? &shared->poisoned_huge :
+				   &shared->poisoned, 1, __ATOMIC_RELAXED);
 		count(f->huge ? "poison: pages broken, in huge ones" :
 		      "poison: pages broken, small ones", 1);
 	}
@@ -336,9 +338,10 @@ void poisoner_run(struct self *self)
 		how = draw(self, NR_HOWS);
 		if (how == BY_PFN && access(CORRUPT_PFN, W_OK))
 			how = BY_MADVISE;
-		if (shared->poisoned >= MAX_POISONED)
-			how = SOFTLY;
 		make_family(&f);
+		if (f.huge ? shared->poisoned_huge >= MAX_POISONED_HUGE :
+			     shared->poisoned >= MAX_POISONED)
+			how = SOFTLY;
 		if (how == BEFORE_CAPTURE) {
 			break_before_capture(&f);
 			__atomic_add_fetch(&shared->poisoned, 1,

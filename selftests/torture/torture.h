@@ -75,7 +75,8 @@ struct seat {
  * @stop: the round is over
  * @failed: something was wrong; the first to say so is heard
  * @judged: captures that were; how far the run has come
- * @poisoned: pages that were told to be broken, and will not come back
+ * @poisoned: pages that were told to be broken, and will not come back, alone
+ *	or with the huge page (@poisoned_huge) that they were in
  */
 struct shared {
 	uint64_t seed;
@@ -83,7 +84,7 @@ struct shared {
 	volatile uint32_t stop;
 	volatile uint32_t failed;
 	volatile uint32_t judged;
-	volatile uint32_t poisoned;
+	volatile uint32_t poisoned, poisoned_huge;
 	uint32_t nr_seats;
 	struct seat seats[MAX_ACTORS];
 	struct figure figures[MAX_FIGURES];

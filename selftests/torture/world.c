@@ -112,11 +112,55 @@ void world_calm(void)
  * What there was before, and how much less, or more, of it is no reason to
  * worry, in pages.
  */
+static long sum(const char *const *fields, size_t nr)
+{
+	long all = 0;
+
+	while (nr--) {
+		long one = vmstat_value(fields[nr]);
+
+		all += one > 0 ? one : 0;
+	}
+	return all;
+}
+
+/*
+ * On the LRU lists as if anonymous, but nobody's: a page that was stolen, and
+ * not given back.  Fewer may be seen, as pages in the swap cache may be mapped.
+ */
+static long nobodys(void)
+{
+	static const char *const lists[] = {
+		"nr_active_anon", "nr_inactive_anon",
+	};
+	static const char *const owned[] = {
+		"nr_anon_pages", "nr_shmem", "nr_swapcached",
+	};
+
+	return sum(lists, ARRAY_SIZE(lists)) - sum(owned, ARRAY_SIZE(owned));
+}
+
+/* Neither free nor known to any counter: a copy that was not given back. */
+static long unaccounted(void)
+{
+	static const char *const known[] = {
+		"nr_free_pages", "nr_active_anon", "nr_inactive_anon",
+		"nr_active_file", "nr_inactive_file", "nr_unevictable",
+		"nr_slab_reclaimable", "nr_slab_unreclaimable",
+		"nr_page_table_pages", "nr_zspages",
+	};
+	long kib = meminfo_kb("MemTotal") - meminfo_kb("KernelStack") -
+		   meminfo_kb("VmallocUsed") - meminfo_kb("Percpu");
+
+	return kib / 4 - sum(known, ARRAY_SIZE(known));
+}
+
 static struct {
 	const char *what;
 	long before, now;
 	long tolerance;
 	bool less_is_bad;
+	long (*get)(void);	/* NULL: it is in /proc/vmstat */
 } sums[] = {
 	{ "nr_anon_pages", .tolerance = 600 },
 	{ "nr_anon_transparent_hugepages", .tolerance = 0 },
@@ -127,6 +171,8 @@ static struct {
 	{ "nr_isolated_anon", .tolerance = 0 },
 	{ "nr_isolated_file", .tolerance = 0 },
 	{ "nr_free_pages", .tolerance = 6144, .less_is_bad = true },
+	{ "pages of nobody on LRU lists", .tolerance = 64, .get = nobodys },
+	{ "unaccounted pages", .tolerance = 2048, .get = unaccounted },
 };
 
 /* What the kernel has done meanwhile, as it counts it itself. */
@@ -175,7 +221,8 @@ static void measure(bool before)
 
 	settle();
 	for (i = 0; i < ARRAY_SIZE(sums); i++) {
-		sums[i].now = vmstat_value(sums[i].what);
+		sums[i].now = sums[i].get ? sums[i].get() :
+					    vmstat_value(sums[i].what);
 		if (before)
 			sums[i].before = sums[i].now;
 	}
@@ -204,14 +251,14 @@ static long slab_objects(const char *name)
 static bool is_missing(size_t i)
 {
 	long diff = sums[i].now - sums[i].before;
-	/* What was broken is gone, a huge page at worst each time. */
-	long gone = sums[i].less_is_bad ? shared->poisoned * 512L : 0;
+	/* What was broken is gone. */
+	long gone = shared->poisoned + shared->poisoned_huge * 512L;
 
-	if (sums[i].before < 0)
-		return false;
 	if (sums[i].less_is_bad)
 		return -diff > sums[i].tolerance + gone;
-	return diff > sums[i].tolerance;
+	if (sums[i].get)
+		return diff > sums[i].tolerance + gone;
+	return sums[i].before >= 0 && diff > sums[i].tolerance;
 }
 
 int world_missing(unsigned int round)
