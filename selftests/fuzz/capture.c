@@ -50,10 +50,12 @@ long call_region(const uint64_t *arg)
 /* flip WORD VALUE: of the next structure; from word 1024 on of the regions */
 long call_flip(const uint64_t *arg)
 {
-	if (w.nr_flips == sizeof(w.flip) / sizeof(w.flip[0]))
+	unsigned int i = w.nr_flips;
+
+	if (i >= sizeof(w.flip) / sizeof(w.flip[0]))
 		return -ENOSPC;
-	w.flip[w.nr_flips].word = arg[0];
-	w.flip[w.nr_flips++].value = arg[1];
+	w.flip[i] = (struct flip){ arg[0], arg[1] };
+	w.nr_flips = i + 1;
 	return 0;
 }
 
@@ -376,23 +378,22 @@ static void check_success(const struct capture *c, int fd, int lowest,
 
 static long keep(const struct capture *c, int fd, uint64_t slot)
 {
-	unsigned int snap = w.nr_snaps;
+	unsigned int snap, i;
 	struct stat st;
 
-	if (snap == NR_SNAPS || fstat(fd, &st)) {
+	snap = __atomic_fetch_add(&w.nr_snaps, 1, __ATOMIC_RELAXED);
+	if (snap >= NR_SNAPS || fstat(fd, &st)) {
 		close(fd);
 		model_unknown(0, ARENA_PAGES);
 		return 0;
 	}
-	w.nr_snaps++;
 	w.snap[snap].size = st.st_size;
 	if (c->known) {
 		model_captured(c, snap);
 	} else {
 		model_unknown(0, ARENA_PAGES);
-		for (snap = 0; snap < ARENA_PAGES; snap++)
-			w.snap[w.nr_snaps - 1].val[snap] = VAL_UNKNOWN;
-		snap = w.nr_snaps - 1;
+		for (i = 0; i < ARENA_PAGES; i++)
+			w.snap[snap].val[i] = VAL_UNKNOWN;
 	}
 	return slot_put(slot, fd, FD_SNAP, snap);
 }

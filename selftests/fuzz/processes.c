@@ -35,6 +35,7 @@ struct thread {
 
 static struct thread threads[NR_THREADS];
 static unsigned int nr_threads;
+static __thread bool in_thread;
 
 static bool stopped(void)
 {
@@ -67,6 +68,7 @@ static void be_child(unsigned int index)
 {
 	memset(w.proc, 0, sizeof(w.proc));
 	nr_threads = 0;
+	in_thread = false;
 	w.parent_index = w.index;
 	w.index = index;
 	/* Its memory may have been captured in its parent's time. */
@@ -175,6 +177,7 @@ static void *thread_main(void *data)
 	struct thread *t = data;
 	unsigned int i;
 
+	in_thread = true;
 	for (i = 0; i < t->times && !stopped(); i++)
 		run_calls(t->from, t->to);
 	return NULL;
@@ -186,7 +189,8 @@ long call_thread(const uint64_t *arg)
 	struct thread *t = &threads[nr_threads];
 	unsigned int calls = arg[0] % 16;
 
-	if (nr_threads == NR_THREADS)
+	/* One level of them: what they share of ours has no lock. */
+	if (in_thread || nr_threads == NR_THREADS)
 		return -EAGAIN;
 	if (calls > pc_end - pc - 1)
 		calls = pc_end - pc - 1;
