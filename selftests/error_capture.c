@@ -470,12 +470,12 @@ CAPTURE(thp_shift, .kind = KIND_THP_SHIFT, .pages = 512);
 CAPTURE(mixed, .kind = KIND_MIXED, .pages = 2048);
 /* To read a page from a disk takes many allocations. */
 CAPTURE(swap, .kind = KIND_SWAP, .pages = 12);
-CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 173,
-	.least = 5);
+CAPTURE(swap_thp, .kind = KIND_SWAP_THP, .pages = 512, .stride = 401,
+	.least = 4);
 CAPTURE(swap_cache, .kind = KIND_SWAP_CACHE, .pages = 12);
 CAPTURE(ksm, .kind = KIND_KSM, .keep = true);
 CAPTURE(forked, .kind = KIND_FORKED);
-CAPTURE(forked_thp, .kind = KIND_FORKED_THP, .pages = 512, .stride = 5);
+CAPTURE(forked_thp, .kind = KIND_FORKED_THP, .pages = 512, .stride = 13);
 CAPTURE(fork_gone, .kind = KIND_FORK_GONE);
 CAPTURE(zero, .kind = KIND_ZERO, .pages = 1024);
 CAPTURE(hole, .kind = KIND_HOLE, .pages = 1024);
