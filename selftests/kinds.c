@@ -197,7 +197,7 @@ size_t swap_out(char *addr, size_t pages)
 		 * empties the waiting lines of all.
 		 */
 		if (try % 4 == 3)
-			write_file("/proc/sys/vm/drop_caches", "1");
+			write_file("/proc/sys/vm/compact_memory", "1");
 		madvise(addr, pages * PAGE, MADV_PAGEOUT);
 		out = count_on_disk(addr, pages);
 		if (out == pages)
