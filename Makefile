@@ -35,7 +35,7 @@ help:
 #:
 #:   make            the module for the running kernel, and the tools
 #:   make debug-kernel  build a kernel with KASAN, lockdep, kmemleak and more:
-#:                   20 minutes, once; KVER=debug uses it
+#:                   12 minutes, once; KVER=debug uses it
 #:   make modules    the module alone       make tools   the tools alone
 #:   make unit       the tests that need no VM, in seconds
 #:   make static     check the source with sparse, checkpatch, clang, gcc,
