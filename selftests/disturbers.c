@@ -173,6 +173,7 @@ static const char *no_khugepaged(void)
 static void turn_khugepaged(struct race *r, uint64_t *seed)
 {
 	(void)r;
+	write_file(KHUGEPAGED_DIR "max_ptes_none", "511");
 	write_file(KHUGEPAGED_DIR "pages_to_scan", "8192");
 	write_file(KHUGEPAGED_DIR "scan_sleep_millisecs", "1");
 	usleep(rnd(seed) % 10000);

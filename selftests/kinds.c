@@ -133,13 +133,14 @@ static int make_thp_shift(struct area *area)
 }
 
 /*
- * khugepaged would make huge pages of base pages and holes in the end, which
- * it has the time for where this is slow.  A test that wants it has to ask.
+ * khugepaged comes at once when it has had nothing to do, and would make huge
+ * pages of all this; where this is slow, before it is even done.  It lets be
+ * what has a hole, if it is told so.
  */
-static void stop_khugepaged(void)
+static void keep_holes(void)
 {
-	write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs",
-		   "3600000");
+	write_file("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none",
+		   "0");
 }
 
 static int make_mixed(struct area *area)
@@ -147,13 +148,12 @@ static int make_mixed(struct area *area)
 	size_t i, j;
 	int ret;
 
-	/* It looks once more at this: there is nothing to be found yet. */
-	stop_khugepaged();
+	keep_holes();
 	ret = map_area(area, MADV_NOHUGEPAGE);
 	if (ret)
 		return ret;
 	for (i = 512; i < area->view.pages; i += 2048)
-		fill(area, i, 512);
+		fill(area, i, 511);
 	for (i = 1536; i < area->view.pages; i += 2048)
 		for (j = 0; j < 512; j += 7)
 			fill(area, i + j, 1 + j % 3);
