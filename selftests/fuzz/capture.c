@@ -99,7 +99,8 @@ static char *read_only(const void *bytes, size_t len)
 	static char page[PAGE] __attribute__((aligned(4096)));
 
 	mprotect(page, PAGE, PROT_READ | PROT_WRITE);
-	memcpy(page, bytes, len);
+	/* Another thread may have it read-only again. */
+	guarded_copy(page, bytes, len);
 	mprotect(page, PAGE, PROT_READ);
 	return page;
 }
@@ -242,15 +243,13 @@ static void model_captured_page(const struct capture *c, unsigned int snap,
 	struct page_model *p = page < 0 ? NULL : &w.page[page];
 	uint64_t val = VAL_UNKNOWN;
 
-	if (is_wiped(c, addr))
-		val = VAL_ZERO;
-	else if (p && p->flags & PF_WIPE && c->self)
+	if (is_wiped(c, addr) || (p && p->flags & PF_WIPE && c->self))
 		val = VAL_ZERO;
 	else if (p && c->self && p->kind != PAGE_ODD) {
 		val = p->kind == PAGE_BEYOND ? VAL_UNKNOWN : p->val;
 		if (p->kind == PAGE_BEYOND)
 			model_unknown(page, 1);
-		p->kind = p->kind == PAGE_ODD ? PAGE_ODD : PAGE_SNAP;
+		p->kind = PAGE_SNAP;
 		p->snap = snap;
 		p->snap_page = snap_page;
 		p->flags &= ~PF_AMBIGUOUS;
@@ -320,11 +319,9 @@ static void check_failure(const struct vmfork_capture *out, bool readable,
 {
 	uint32_t why = readable ? out->refusal : VMFORK_OK;
 
-	/* What was not written may hold anything; EFAULT may have been that. */
-	if (err == EFAULT || err == E2BIG || err == EINVAL)
-		return;
 	if (why && why < NR_REFUSALS) {
-		if (refusal_errno[why] != err && !plain_errno(err))
+		/* Memory or patience may have come to an end after it. */
+		if (refusal_errno[why] != err && err != EINTR && err != ENOMEM)
 			violation("a capture is refused for reason %u with "
 				  "errno %d", why, err);
 		return;
@@ -435,7 +432,7 @@ long call_capture(const uint64_t *arg)
 	uint64_t code = arg[0] % TARGETS;
 	int opened, target = target_of(code, &opened), fd, lowest, err;
 	int dev = device_fd(), own = -1;
-	bool readable;
+	bool readable, flipped = w.nr_flips;
 	void *at;
 
 	if (dev < 0)
@@ -455,7 +452,7 @@ long call_capture(const uint64_t *arg)
 	fd = result(ioctl(dev, VMFORK_CAPTURE, at));
 	err = fd < 0 ? -fd : 0;
 	/* Elsewhere it may not have been possible to write the results. */
-	readable = arg[2] % NR_PLACES == PLACE_NORMAL &&
+	readable = !flipped && arg[2] % NR_PLACES == PLACE_NORMAL &&
 		   !guarded_copy(&out, at, sizeof(out));
 	if (fd < 0) {
 		if (lowest != lowest_fd() && !w.lost)

@@ -370,7 +370,7 @@ static long op_poll(int fd, uint64_t a, uint64_t b)
 /* In a child, which gets nowhere, or is a program that dies */
 static long op_exec(int fd, uint64_t a, uint64_t b)
 {
-	char *argv[] = { "x", NULL };
+	char name[] = "x", *argv[] = { name, NULL };
 	pid_t pid;
 
 	(void)a;

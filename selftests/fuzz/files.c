@@ -58,7 +58,7 @@ static long reopen(uint64_t slot, uint64_t from, uint64_t flags)
 	if (fd < 0)
 		return -errno;
 	/* O_PATH reads nothing, so it is not looked at as a snapshot. */
-	return slot_put(slot, fd, flags & (128 | 1024) ? FD_OTHER : s->type,
+	return slot_put(slot, fd, (flags & (128 | 1024)) ? FD_OTHER : s->type,
 			s->snap);
 }
 
@@ -204,7 +204,7 @@ long call_attach(const uint64_t *arg)
 		if (arg[5] >> i & 1)
 			flags |= attach_flags[i];
 	if (arg[5] & 256)
-		flags |= flags & MAP_SYNC ? MAP_SHARED_VALIDATE : MAP_SHARED;
+		flags |= (flags & MAP_SYNC) ? MAP_SHARED_VALIDATE : MAP_SHARED;
 	else
 		flags |= MAP_PRIVATE;
 	if (arg[5] & 512)

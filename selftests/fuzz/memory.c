@@ -227,7 +227,7 @@ long call_unmap(const uint64_t *arg)
 long call_protect(const uint64_t *arg)
 {
 	uint64_t page = arg[0], pages = clip(&page, arg[1]), i;
-	int prot = arg[2] % 8, err, key = -1;
+	int prot = arg[2] % 8, err, key;
 
 	if (arg[3]) {
 		key = pkey_alloc(0, arg[3] & 3);

@@ -71,9 +71,6 @@ static void be_child(unsigned int index)
 	in_thread = false;
 	w.parent_index = w.index;
 	w.index = index;
-	/* Its memory may have been captured in its parent's time. */
-	shared->captured[index] = shared->captured[w.parent_index];
-	shared->written[index] = shared->written[w.parent_index];
 	model_forked(true);
 }
 
@@ -84,7 +81,8 @@ enum fork_how {
 
 static void child(unsigned int calls, enum fork_how how)
 {
-	char *argv[] = { "fuzz", "-Z", NULL };
+	char name[] = "fuzz", mark[] = "-Z";
+	char *argv[] = { name, mark, NULL };
 
 	run_calls(pc + 1, pc + 1 + calls);
 	switch (how) {
@@ -155,6 +153,9 @@ long call_fork(const uint64_t *arg)
 		calls = 0;
 		pid = fork_same_memory();
 	} else {
+		/* What others did to our memory, they did to the child's. */
+		shared->captured[index] = shared->captured[w.index];
+		shared->written[index] = shared->written[w.index];
 		pid = fork();
 		if (!pid) {
 			be_child(index);
