@@ -252,7 +252,7 @@ static int set_registers(struct vcpu *vcpu, uint64_t entry)
 int boot_load(struct vm *vm, const struct boot *boot)
 {
 	struct boot_params params = { 0 };
-	uint64_t entry, end;
+	uint64_t entry = 0, end = 0;
 	unsigned int i;
 
 	if (vm->ram.region[0].size < 32 * MiB)
