@@ -443,6 +443,28 @@ TEST(advice_is_kept)
 	}
 }
 
+/* The kernel locks no mapping that can not grow, and does not say so. */
+TEST(mlock_afterwards_does_nothing)
+{
+	struct area area;
+	char flags[256];
+	int fd;
+
+	ASSERT_EQ(0, area_make(&area, KIND_BASE, MIB, 0));
+	fd = capture_range(-1, area.view.addr, MIB, 0, NULL);
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(0, mlock(area.view.addr, MIB));
+	ASSERT_EQ(0, smaps_flags(area.view.addr, flags, sizeof(flags)));
+	EXPECT_FALSE(has_flag(flags, "lo"));
+	/* So it can be captured again, which locked memory can not. */
+	fd = capture_range(-1, area.view.addr, MIB, 0, NULL);
+	EXPECT_LE(0, fd);
+	if (fd >= 0)
+		close(fd);
+	area_free(&area);
+}
+
 /* A snapshot is as large as was asked for; what is beyond reads as zeroes. */
 TEST(larger_than_its_regions)
 {
