@@ -28,7 +28,7 @@ static const struct {
 	{ "swappiness", "/proc/sys/vm/swappiness",
 	  { "0", "60", "100", "100" } },
 	{ "quota", "/sys/module/vmfork/parameters/max_bytes",
-	  { "0", "67108864", "0", "8388608" } },
+	  { "0", "0", "0", "33554432" } },
 	{ "NUMA balancing", "/proc/sys/kernel/numa_balancing",
 	  { "0", "1", "1", "0" } },
 };
