@@ -477,14 +477,14 @@ CAPTURE(ksm, .kind = KIND_KSM, .keep = true);
 CAPTURE(forked, .kind = KIND_FORKED);
 CAPTURE(forked_thp, .kind = KIND_FORKED_THP, .pages = 512, .stride = 13);
 CAPTURE(fork_gone, .kind = KIND_FORK_GONE);
-CAPTURE(zero, .kind = KIND_ZERO, .pages = 1024);
+CAPTURE(zero, .kind = KIND_ZERO, .pages = 1024, .stride = 3, .least = 6);
 CAPTURE(hole, .kind = KIND_HOLE, .pages = 1024);
 
 /* By its regions */
 CAPTURE(two_in_a_vma, .arg = TWO_IN_VMA);
 CAPTURE(several_vmas, .make = make_vmas);
 CAPTURE(deep_tree, .arg = SPARSE);
-CAPTURE(many_regions, .arg = MANY, .pages = 256, .stride = 17, .least = 100);
+CAPTURE(many_regions, .arg = MANY, .pages = 256, .stride = 211, .least = 8);
 
 CAPTURE(wiped_region, .arg = WIPED);
 CAPTURE(wiped_vma, .make = make_wiped);
