@@ -243,9 +243,9 @@ static void model_captured_page(const struct capture *c, unsigned int snap,
 	struct page_model *p = page < 0 ? NULL : &w.page[page];
 	uint64_t val = VAL_UNKNOWN;
 
-	if (is_wiped(c, addr) || (p && p->flags & PF_WIPE && c->self))
+	if (is_wiped(c, addr) || (p && p->flags & PF_WIPE && c->self)) {
 		val = VAL_ZERO;
-	else if (p && c->self && p->kind != PAGE_ODD) {
+	} else if (p && c->self && p->kind != PAGE_ODD) {
 		val = p->kind == PAGE_BEYOND ? VAL_UNKNOWN : p->val;
 		if (p->kind == PAGE_BEYOND)
 			model_unknown(page, 1);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2034 # variables are for those who source it
+# Variables, and arguments, are for and of those who source it:
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # What the static checks share; sourced, never run.
 #
 # A checker (checkers/NAME) prints one line for each finding,
@@ -51,6 +52,34 @@ userspace()
 
 # flags_of FILE: a response file for the compiler
 flags_of() { echo "$flags/$1.rsp"; }
+
+# analysed COMPILER FILE COMMAND...: what the command, an analyser, prints about a
+# file of userspace; from an earlier run if neither the preprocessed text nor
+# the command has changed
+analysed()
+{
+	local compiler=$1 file=$2 key result status=0
+	shift 2
+
+	mkdir -p "$state/results"
+	key=$({
+		"$1" --version
+		printf '%s\n' "$@"
+		"$compiler" "@$(flags_of "$file")" -w -E "$top/$file"
+	} 2>/dev/null | sha256sum) || key=
+	result=$state/results/$1.${key%% *}
+	if [ -z "$key" ] || [ ! -e "$result" ]; then
+		"$@" >"$result.part" 2>&1 || status=$?
+		# One that has errors to tell of fails; but it does not die.
+		if [ $status -gt 125 ]; then
+			echo "$file:1: error: $1 died, status $status"
+			return
+		fi
+		mv "$result.part" "$result"
+	fi
+	touch "$result"
+	relative <"$result"
+}
 
 # kernels: the kernels to check the module with; static checks of a debug
 # kernel's headers would say nothing new

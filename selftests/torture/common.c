@@ -157,7 +157,8 @@ bool kernel_is(unsigned int major, unsigned int minor)
 	struct utsname name;
 
 	uname(&name);
-	sscanf(name.release, "%u.%u", &is_major, &is_minor);
+	if (sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
+		fail("\"%s\" is no release of Linux", name.release);
 	return is_major > major || (is_major == major && is_minor >= minor);
 }
 

@@ -10,7 +10,6 @@
 #include "actors.h"
 #include "torture.h"
 
-
 #define PEEK_PAGES 32
 
 static void peek(struct self *self, struct board *b)
