@@ -155,11 +155,22 @@ static long unaccounted(void)
 	return kib / 4 - sum(known, ARRAY_SIZE(known));
 }
 
+/* Huge pages that still count as anonymous; newer kernels have that. */
+static long huge_anon(void)
+{
+	long nr = read_number("/sys/kernel/mm/transparent_hugepage/"
+			      "hugepages-2048kB/stats/nr_anon");
+
+	/* Broken ones are given up as they are. */
+	return nr < 0 ? 0 : nr - (long)shared->poisoned_huge;
+}
+
 static struct {
 	const char *what;
 	long before, now;
 	long tolerance;
 	bool less_is_bad;
+	bool has_broken;	/* pages that were broken miss here */
 	long (*get)(void);	/* NULL: it is in /proc/vmstat */
 } sums[] = {
 	{ "nr_anon_pages", .tolerance = 600 },
@@ -170,9 +181,13 @@ static struct {
 	{ "nr_mlock", .tolerance = 0 },
 	{ "nr_isolated_anon", .tolerance = 0 },
 	{ "nr_isolated_file", .tolerance = 0 },
-	{ "nr_free_pages", .tolerance = 6144, .less_is_bad = true },
-	{ "pages of nobody on LRU lists", .tolerance = 64, .get = nobodys },
-	{ "unaccounted pages", .tolerance = 2048, .get = unaccounted },
+	{ "nr_free_pages", .tolerance = 6144, .less_is_bad = true,
+	  .has_broken = true },
+	{ "pages of nobody on LRU lists", .tolerance = 64, .has_broken = true,
+	  .get = nobodys },
+	{ "unaccounted pages", .tolerance = 2048, .has_broken = true,
+	  .get = unaccounted },
+	{ "huge pages counted as anonymous", .get = huge_anon },
 };
 
 /* What the kernel has done meanwhile, as it counts it itself. */
@@ -251,14 +266,13 @@ static long slab_objects(const char *name)
 static bool is_missing(size_t i)
 {
 	long diff = sums[i].now - sums[i].before;
-	/* What was broken is gone. */
-	long gone = shared->poisoned + shared->poisoned_huge * 512L;
+	long tolerance = sums[i].tolerance;
 
+	if (sums[i].has_broken)
+		tolerance += shared->poisoned + shared->poisoned_huge * 512L;
 	if (sums[i].less_is_bad)
-		return -diff > sums[i].tolerance + gone;
-	if (sums[i].get)
-		return diff > sums[i].tolerance + gone;
-	return sums[i].before >= 0 && diff > sums[i].tolerance;
+		diff = -diff;
+	return diff > tolerance;
 }
 
 int world_missing(unsigned int round)
