@@ -36,7 +36,7 @@
 
 #define MAX_ATTEMPTS	100	/* at a piece that would not stand still */
 #define PATIENCE	20	/* of these, for pages that somebody holds */
-#define MAX_SPINS	20000	/* for references that go away at once */
+#define MAX_SPIN_NS	NSEC_PER_MSEC	/* for references that go away at once */
 
 static struct workqueue_struct *capture_wq;
 
@@ -120,7 +120,7 @@ static void init_piece(struct vmfork_job *job, struct vmfork_piece *piece)
 		.larges		= LIST_HEAD_INIT(piece->larges),
 		.spare		= LIST_HEAD_INIT(piece->spare),
 		.patience	= PATIENCE,
-		.spins		= MAX_SPINS,
+		.spin_ns	= MAX_SPIN_NS,
 	};
 }
 

@@ -83,7 +83,7 @@ struct vmfork_large_chunk {
  * @seq_held: mm->write_protect_seq is held
  * @collected: the pages are in the tree
  * @stolen: ->mmap() was called, they are the snapshot's own
- * @spins: how often it may still look again whether a reference went away
+ * @spin_ns: how long it may still look whether references go away
  * @collected_ns: when collecting was over
  */
 struct vmfork_piece {
@@ -112,7 +112,7 @@ struct vmfork_piece {
 	bool seq_held;
 	bool collected;
 	bool stolen;
-	unsigned int spins;
+	u64 spin_ns;
 	u64 collected_ns;
 };
 

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/processor.h>
 #include <linux/sched.h>
+#include <linux/timekeeping.h>
 
 #include "owner.h"
 #include "pages.h"
@@ -50,6 +51,19 @@ static struct vmfork_large *large_of(struct large_cursor *c,
 }
 
 /*
+ * By the clock: in a virtual machine cpu_relax() can take as long as it likes
+ * the hypervisor.
+ */
+static void spin(struct vmfork_piece *piece)
+{
+	u64 begin = ktime_get_ns();
+
+	cpu_relax();
+	cond_resched();
+	piece->spin_ns -= min(piece->spin_ns, ktime_get_ns() - begin);
+}
+
+/*
  * The counter of why a folio can not be stolen, or NULL if it was.  A
  * reference that is not a mapping's may go away any moment: look again a few
  * times before a page is copied for it.
@@ -67,10 +81,9 @@ static u64 *take(struct vmfork_piece *piece, struct folio *folio, int refs,
 	while (!vmfork_folio_take(folio, refs, index, owner)) {
 		if (folio_mapped(folio))
 			return &counts->copied_shared;
-		if (!piece->spins || folio_test_swapcache(folio))
+		if (!piece->spin_ns || folio_test_swapcache(folio))
 			return &counts->copied_busy;
-		piece->spins--;
-		cpu_relax();
+		spin(piece);
 	}
 	piece->charged -= folio_nr_pages(folio);
 	return NULL;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What runs out besides memory: files of the whole system, and swap that can
- * not be read any more.
+ * What runs out besides memory: files of the whole system, swap that can not
+ * be read any more, and patience.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 #include "abi.h"
 #include "peer.h"
@@ -30,6 +32,45 @@ static long do_capture_as_nobody(int fd, const void *arg)
 	if (setresuid(NOBODY, NOBODY, NOBODY))
 		return -ENOTRECOVERABLE;
 	return capture_full(nobody->dev, nobody->cap);
+}
+
+static void *keep_busy(void *stop)
+{
+	while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+/*
+ * Pages that somebody holds are waited for, but not for long: other threads
+ * want the mmap lock.  The other CPU is busy all the while, as an emulator
+ * with one thread gives it its turn each time that the capture's CPU waits.
+ */
+TEST_F(abi, pages_that_are_held_are_soon_copied)
+{
+	struct iovec iov = {
+		.iov_base = self->area.view.addr, .iov_len = 16 * PAGE,
+	};
+	struct vmfork_capture *cap = &self->cap;
+	bool stop = false;
+	pthread_t busy;
+	int pipes[2], fd;
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ((long)(16 * PAGE), vmsplice(pipes[1], &iov, 1, 0));
+	ASSERT_EQ(0, pthread_create(&busy, NULL, keep_busy, &stop));
+	fd = capture_full(self->dev, cap);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(busy, NULL);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(16, cap->copied_busy);
+	EXPECT_GT(2000ULL * 1000 * 1000 * slowness(), cap->ns_steal);
+	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+	EXPECT_EQ(0, snapshot_check(fd, 0, PAGES, self->area.view.model,
+				    "the snapshot"));
+	close(fd);
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 TEST_F(abi, no_free_file_in_the_system)
