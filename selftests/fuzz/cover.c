@@ -117,7 +117,7 @@ void cover_collect(const struct prog *p, struct signals *s)
 	memset(s, 0, sizeof(*s));
 	if (trace)
 		collect_edges(s);
-	for (i = 0; i < p->nr; i++)
+	for (i = 0; i < p->nr && !(trace && options.edges_only); i++)
 		set(s, 1ULL << 63 | (uint64_t)p->call[i].nr << 48 |
 		    variant(&p->call[i]) << 40 | shared->result[i]);
 }

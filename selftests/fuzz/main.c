@@ -53,7 +53,7 @@ static bool still_bad(const struct prog *p, void *data)
 
 	(void)data;
 	for (i = 0; i < 3; i++)
-		if (server_run(p, why, sizeof(why)) == RUN_BAD)
+		if (server_run(p, why, sizeof(why)) != RUN_OK)
 			return true;
 	return false;
 }
@@ -77,11 +77,29 @@ static void report(const struct prog *p, const char *why)
 	print_prog(head, &shorter);
 }
 
+/* A host that is busy makes a program late once, and not again. */
+static bool never_ends(const struct prog *p)
+{
+	char why[512];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (server_run(p, why, sizeof(why)) == RUN_OK)
+			return false;
+	return true;
+}
+
 static void count(enum outcome outcome, const struct prog *p, const char *why)
 {
 	done.programs++;
-	if (outcome == RUN_TIMEOUT)
+	if (outcome == RUN_TIMEOUT) {
 		done.timeouts++;
+		print_prog("TIMEOUT", p);
+		if (never_ends(p)) {
+			outcome = RUN_BAD;
+			why = "does not end";
+		}
+	}
 	if (outcome == RUN_BAD)
 		report(p, why);
 }
@@ -233,7 +251,10 @@ static int merge(char **files, int nr)
 {
 	int i;
 
-	random_seed(config.seed);
+	options.edges_only = true;
+	for (i = 0; i < (int)config.nr_corpus; i++)
+		if (load(config.corpus[i], false))
+			return 1;
 	for (i = 0; i < nr; i++)
 		if (load(files[i], true))
 			return 1;
@@ -322,7 +343,7 @@ static void usage(void)
 	fputs("fuzz [options] [-c CORPUS]...	look for programs that go wrong\n"
 	      "fuzz [options] -r FILE...	run programs\n"
 	      "fuzz [options] -k FILE...	the same, with results as KTAP\n"
-	      "fuzz -M FILE...		print a corpus, chosen from these\n"
+	      "fuzz [-c CORPUS]... -M FILE...	choose a corpus that reaches more\n"
 	      "fuzz -l FILE			print the log of a dead VM\n"
 	      "  -s SEED  -m MINUTES | -n EXECUTIONS   (-r, -k: -n TIMES)\n"
 	      "  -t MS	limit for each program	-v	say what is called\n"

@@ -16,6 +16,7 @@ enum outcome { RUN_OK, RUN_TIMEOUT, RUN_BAD };
 struct run_options {
 	unsigned int timeout_ms;	/* for each program */
 	bool poison;
+	bool edges_only;		/* however calls end, where KCOV is */
 	bool verbose;
 };
 
