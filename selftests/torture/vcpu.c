@@ -26,8 +26,6 @@
 #define CR4_PAE		0x20UL
 #define EFER_LME_LMA	0x500UL
 
-extern const char __start_vcpu_code[], __stop_vcpu_code[];
-
 bool vcpu_possible(void)
 {
 	return !access("/dev/kvm", R_OK | W_OK);

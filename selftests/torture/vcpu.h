@@ -15,6 +15,9 @@ struct board;
 #define VCPU_CODE __attribute__((section("vcpu_code"), noinline, \
 				 no_stack_protector))
 
+/* From the linker. */
+extern const char __start_vcpu_code[], __stop_vcpu_code[];
+
 struct vcpu {
 	int kvm, vm, cpu;
 	struct kvm_run *run;
