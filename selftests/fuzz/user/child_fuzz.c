@@ -249,6 +249,7 @@ static void make_seeds(const char *dir)
 
 	must(!vm_create(&vm));
 	vm.msrs = calloc(1, sizeof(*vm.msrs) + sizeof(struct kvm_msr_entry));
+	must(vm.msrs);
 	vm.msrs->nmsrs = 1;
 	must(!state_save(&vm, &b));
 	write_seed(dir, "state", &birth, &b);

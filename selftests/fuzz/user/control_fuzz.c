@@ -68,6 +68,7 @@ static void make_vm(struct vm *vm)
 
 	if (!ram)
 		ram = malloc(RAM_SIZE);
+	must(ram);
 	memset(ram, 0x5a, RAM_SIZE);
 	memset(vm, 0, sizeof(*vm));
 	vm->config.mem_size = RAM_SIZE;
@@ -117,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned int guest;
 	int pair[2];
 
+	must(client);
 	must(!socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
 	make_vm(&vm);
 	/* What the guest has said before anybody asked */

@@ -60,6 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *text = malloc(len + 1);
 
+	must(text);
 	memcpy(text, data, len);
 	text[len] = 0;
 	size(text);
