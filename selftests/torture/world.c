@@ -31,6 +31,8 @@ static const struct {
 	{ "/sys/kernel/mm/transparent_hugepage/enabled", "always" },
 	{ "/sys/kernel/mm/transparent_hugepage/defrag", "madvise" },
 	{ "/sys/kernel/mm/lru_gen/enabled", NULL },
+	/* How many snapshots there are in the pool */
+	{ "/proc/sys/net/unix/max_dgram_qlen", "20" },
 	{ "/proc/sys/kernel/core_pattern", CORE },
 	{ "/proc/sys/kernel/core_uses_pid", "0" },
 	{ "/proc/sys/vm/oom_dump_tasks", "0" },
