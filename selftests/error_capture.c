@@ -507,7 +507,7 @@ REMOTE(remote_thp, .kind = KIND_THP, .pages = 1024);
 REMOTE(remote_vmas, .make = make_vmas);
 REMOTE(remote_swap, .kind = KIND_SWAP, .pages = 4);
 REMOTE(remote_again, .make = make_captured);
-CAPTURE(remote_caller, .setup = setup_caller);
+CAPTURE(remote_caller, .setup = setup_caller, .least = 6);
 
 /*
  * The operator's cap is an injection of its own: a capture of several VMAs

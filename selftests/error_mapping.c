@@ -435,9 +435,9 @@ static int act_close(struct sweep *s)
 		 ##__VA_ARGS__)
 
 MAPPING(mmap, .setup = setup_snapshot, .act = act_mmap, .check = check_mmap,
-	.least = 4);
+	.least = 3);
 MAPPING(mmap_fixed, .setup = setup_room, .act = act_mmap_fixed,
-	.check = check_mmap, .undo = undo_mremap, .least = 4);
+	.check = check_mmap, .undo = undo_mremap, .least = 2);
 
 MAPPING(read_fault, .act = act_read, .arg = 9, .robust = true);
 MAPPING(write_fault, .act = act_write, .check = check_write, .arg = 9,
