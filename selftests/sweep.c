@@ -97,6 +97,8 @@ static struct {
 	{ .name = "mem_pool_alloc" },
 #define FN_KMEMLEAK_2	3	/* where the former is inlined */
 	{ .name = "__alloc_object" },
+#define FN_SLAB_SYSFS	4
+	{ .name = "sysfs_slab_add" },
 };
 
 static struct text_range vmfork_text;
@@ -154,29 +156,36 @@ static int find_text(void)
 static const struct text_range everything = { 0, ~0UL };
 
 /*
- * Fail only what @sc is about.  kmemleak's record of an allocation comes out
- * of a slab cache, and where that fails out of a reserve: that is no error
- * path of anybody's.
+ * Fail only what @sc is about, and not what is no error path of ours:
+ *
+ * - kmemleak's record of an allocation comes out of a slab cache, and where
+ *   that fails out of a reserve;
+ * - vmalloc() complains to the log;
+ * - sysfs_slab_add() (6.12) leaks the name of a cache that it can not show.
  */
 static int filter(const struct scenario *sc)
 {
-	struct text_range require = everything, vmalloc, kmemleak;
+	struct text_range require = everything, no_slab, no_pages;
 	unsigned int i;
 	int ret = 0;
 
-	vmalloc = function[FN_VMALLOC].text;
-	kmemleak = function[FN_KMEMLEAK].text;
-	if (!kmemleak.start)
-		kmemleak = function[FN_KMEMLEAK_2].text;
+	no_pages = function[FN_VMALLOC].text;
+	no_slab = function[FN_KMEMLEAK].text;
+	if (!no_slab.start)
+		no_slab = function[FN_KMEMLEAK_2].text;
+	if (sc->vmalloc)
+		no_slab = function[FN_VMALLOC].text;
 	if (sc->where == SWEEP_WORKER)
 		require = vmfork_text;
-	else if (sc->where == SWEEP_INIT)
+	if (sc->where == SWEEP_INIT) {
 		require = function[FN_INIT].text;
+		no_slab = function[FN_SLAB_SYSFS].text;
+		no_pages = no_slab;
+	}
 	for (i = 0; i < 3 && !ret; i++)
 		ret = set_range(i, "require", require);
-	if (!ret)
-		ret = set_range(0, "reject", sc->vmalloc ? vmalloc : kmemleak);
-	return ret ?: set_range(1, "reject", vmalloc);
+	return ret ?: set_range(0, "reject", no_slab) ?:
+		      set_range(1, "reject", no_pages);
 }
 
 /* For whatever is injected after this. */
