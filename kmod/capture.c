@@ -2,74 +2,57 @@
 /*
  * VMFORK_CAPTURE: regions of a process become a snapshot.
  *
- * A job has an mm, which is the caller's, or another process's; for the
- * latter it runs in a kernel thread that uses that mm, as vm_mmap() knows no
- * mm but the current one.  Captures of one mm take turns.
+ * Captures of one mm take turns.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/completion.h>
-#include <linux/cred.h>
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/kthread.h>
-#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/pid.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/vmfork.h>
-#include <linux/workqueue.h>
 
 #include "capture.h"
-#include "compat/pidfd.h"
+#include "mapping.h"
 #include "owner.h"
 #include "piece.h"
+#include "recapture.h"
 #include "snapshot.h"
+#include "target.h"
 #include "turn.h"
 
 #define MAX_ATTEMPTS	100	/* at a piece that would not stand still */
 #define PATIENCE	20	/* of these, for pages that somebody holds */
+#define MAX_SLICES	4096	/* of a VMA: each is a VMA from then on */
 #define MAX_SPIN_NS	NSEC_PER_MSEC	/* for references that go away at once */
-
-static struct workqueue_struct *capture_wq;
 
 /**
  * struct vmfork_job - a capture under way
  * @arg: the ioctl's argument and results
  * @regions: @arg.nr_regions of them
- * @mm: captured from; the job holds a user of it
+ * @target: captured from
  * @file: of the new snapshot
  * @why: what was refused
- * @cancel: the caller was killed while a kernel thread is at work
- * @memcg: the caller's, for what the kernel thread allocates
- * @cred: the caller's, likewise
  * @owner: who is charged for the pages
  * @wiped: pages of the regions that were left out
- * @err: the kernel thread's result
- * @work: what the kernel thread does
- * @done: when it has done it
+ * @slice_ns: how long the mmap lock may be held at a time
+ * @slices: file of the mapping that slices are made part of, or NULL
  */
 struct vmfork_job {
 	struct vmfork_capture arg;
 	struct vmfork_region *regions;
-	struct mm_struct *mm;
+	struct vmfork_target target;
 	struct file *file;
 	struct vmfork_refused why;
-	bool cancel;
-	struct mem_cgroup *memcg;
-	const struct cred *cred;
 	struct vmfork_owner *owner;
 	u64 wiped;
-	int err;
-	struct work_struct work;
-	struct completion done;
+	u64 slice_ns;
+	struct file *slices;
 };
 
 static int refuse(struct vmfork_job *job, u32 reason, u64 addr)
@@ -79,24 +62,17 @@ static int refuse(struct vmfork_job *job, u32 reason, u64 addr)
 	return vmfork_refusal_errno(reason);
 }
 
-static int check_killed(struct vmfork_job *job)
-{
-	if (fatal_signal_pending(current) || READ_ONCE(job->cancel))
-		return -EINTR;
-	return 0;
-}
-
 /* Set a piece to the part of [addr, end) that lies in the VMA at addr. */
 static int find_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		      unsigned long addr, unsigned long end)
 {
 	struct vm_area_struct *vma;
 	u32 reason = VMFORK_UNMAPPED;
-	int err = mmap_read_lock_killable(job->mm);
+	int err = mmap_read_lock_killable(job->target.mm);
 
 	if (err)
 		return err;
-	vma = find_vma(job->mm, addr);
+	vma = find_vma(job->target.mm, addr);
 	if (vma && vma->vm_start <= addr) {
 		piece->wiped = vma->vm_flags & VM_WIPEONFORK;
 		reason = piece->wiped ? VMFORK_OK : vmfork_check_vma(vma);
@@ -104,7 +80,7 @@ static int find_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		piece->len = min(end, vma->vm_end) - addr;
 		piece->vm_flags = vma->vm_flags;
 	}
-	mmap_read_unlock(job->mm);
+	mmap_read_unlock(job->target.mm);
 	return reason ? refuse(job, reason, addr) : 0;
 }
 
@@ -112,11 +88,11 @@ static void init_piece(struct vmfork_job *job, struct vmfork_piece *piece)
 {
 	*piece = (struct vmfork_piece) {
 		.snap		= vmfork_file_snapshot(job->file),
-		.mm		= job->mm,
+		.mm		= job->target.mm,
 		.owner		= job->owner,
 		.counts		= &job->arg,
 		.why		= &job->why,
-		.cancel		= &job->cancel,
+		.target		= &job->target,
 		.larges		= LIST_HEAD_INIT(piece->larges),
 		.spare		= LIST_HEAD_INIT(piece->spare),
 		.patience	= PATIENCE,
@@ -144,22 +120,21 @@ static int prepare_region(struct vmfork_job *job,
 	     addr = piece.addr + piece.len) {
 		err = find_piece(job, &piece, addr, end);
 		if (!err && !piece.wiped &&
-		    get_mm_counter(job->mm, MM_SWAPENTS))
+		    get_mm_counter(job->target.mm, MM_SWAPENTS))
 			err = vmfork_piece_swapin(&piece);
 	}
 	return err;
 }
 
-static int wait_ready(struct vmfork_job *job, struct file *file)
+static int wait_ready(struct vmfork_job *job, struct vmfork_snapshot *snap)
 {
-	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 	int err = 0;
 
 	while (!err && !vmfork_snapshot_ready(snap)) {
 		wait_event_killable_timeout(snap->waiting,
 					    vmfork_snapshot_ready(snap),
 					    HZ / 10);
-		err = check_killed(job);
+		err = vmfork_target_check_killed(&job->target);
 	}
 	return err;
 }
@@ -168,7 +143,7 @@ static int wait_ready(struct vmfork_job *job, struct file *file)
 static int make_way(struct vmfork_job *job, struct vmfork_piece *piece)
 {
 	u64 begin = ktime_get_ns();
-	int err = check_killed(job);
+	int err = vmfork_target_check_killed(&job->target);
 
 	/* What was in the way is no reason any more, whatever comes now. */
 	job->why.reason = VMFORK_OK;
@@ -198,7 +173,12 @@ static int capture_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		piece->unsettled = false;
 		err = find_piece(job, piece, addr, end);
 		if (!err && !piece->wiped)
+			err = vmfork_piece_recapture(piece, end);
+		if (err == -ENOEXEC) {
+			if (job->slices)
+				piece->mapping = get_file(job->slices);
 			err = vmfork_piece_capture(piece, job->file);
+		}
 		if (err != -EAGAIN || attempt == MAX_ATTEMPTS)
 			return err;
 		err = make_way(job, piece);
@@ -206,6 +186,118 @@ static int capture_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		if (err)
 			return err;
 	}
+}
+
+static void init_piece_at(struct vmfork_job *job, struct vmfork_piece *piece,
+			  const struct vmfork_region *region, u64 addr)
+{
+	init_piece(job, piece);
+	piece->index = (region->offset + (addr - region->addr)) >> PAGE_SHIFT;
+	piece->addr = addr;
+}
+
+/*
+ * Capture [addr, end), which is one VMA or mapping, in slices that hold the
+ * mmap lock as long as they may.
+ */
+static noinline_for_stack int
+capture_slices(struct vmfork_job *job, const struct vmfork_region *region,
+	       u64 addr, u64 end)
+{
+	u64 least = max_t(u64, PMD_SIZE, (end - addr) / MAX_SLICES);
+	u64 size = least, slice_end;
+	struct vmfork_piece piece;
+	int err = 0;
+
+	for (; !err && addr < end; addr += piece.len) {
+		slice_end = min(end, (addr & PMD_MASK) + size);
+		init_piece_at(job, &piece, region, addr);
+		err = capture_piece(job, &piece, addr, slice_end);
+		vmfork_piece_release(&piece);
+		if (piece.held_ns > job->slice_ns)
+			size = max(size / 2, least);
+		else if (piece.held_ns < job->slice_ns / 2)
+			size *= 2;
+		/* Who spins for the mmap lock loses it to one who is quick. */
+		if (!err && addr + piece.len < end)
+			usleep_range(50, 100);
+	}
+	return err;
+}
+
+/* As often as it takes, as in capture_piece(). */
+static int join_piece(struct vmfork_job *job, struct vmfork_piece *piece,
+		      unsigned long end)
+{
+	unsigned int attempt;
+	int err;
+
+	for (attempt = 0;; attempt++) {
+		err = vmfork_piece_join(piece, end);
+		if (err != -EAGAIN || attempt == MAX_ATTEMPTS)
+			return err;
+		err = make_way(job, piece);
+		vmfork_snapshot_put(piece->wait);
+		piece->wait = NULL;
+		if (err)
+			return err;
+	}
+}
+
+/*
+ * All slices of a VMA are one mapping: its VMAs lie side by side, and the next
+ * capture takes them as one.
+ */
+static int prearm_piece(struct vmfork_job *job,
+			const struct vmfork_region *region,
+			struct vmfork_piece *piece, u64 end)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(job->file);
+	int err;
+
+	if (piece->wiped)
+		return 0;
+	err = join_piece(job, piece, end);
+	if (err == -ENOEXEC) {
+		job->slices = vmfork_mapping_create(snap);
+		if (IS_ERR(job->slices)) {
+			err = PTR_ERR(job->slices);
+			job->slices = NULL;
+			return err;
+		}
+		vmfork_mapping_track(job->slices, job->target.mm, piece->addr,
+				     piece->len, piece->index);
+		err = 0;
+	}
+	if (!err)
+		err = capture_slices(job, region, piece->addr,
+				     piece->addr + piece->len);
+	if (job->slices)
+		fput(job->slices);
+	job->slices = NULL;
+	return err;
+}
+
+static int prearm_region(struct vmfork_job *job,
+			 const struct vmfork_region *region)
+{
+	u64 addr = region->addr, region_end = addr + region->len, end;
+	struct vmfork_piece piece;
+	u64 kept = 0;
+	int err = 0;
+
+	while (!err && next_kept(job, &addr, region_end, &end)) {
+		init_piece_at(job, &piece, region, addr);
+		err = find_piece(job, &piece, addr, end);
+		if (!err)
+			err = prearm_piece(job, region, &piece, end);
+		vmfork_piece_release(&piece);
+		addr += piece.len;
+		if (!piece.wiped)
+			kept += piece.len;
+	}
+	job->wiped += (region->len - kept) >> PAGE_SHIFT;
+	return err;
 }
 
 static int capture_region(struct vmfork_job *job,
@@ -217,9 +309,7 @@ static int capture_region(struct vmfork_job *job,
 	int err = 0;
 
 	while (!err && next_kept(job, &addr, region_end, &end)) {
-		init_piece(job, &piece);
-		piece.index = (region->offset + (addr - region->addr)) >>
-			      PAGE_SHIFT;
+		init_piece_at(job, &piece, region, addr);
 		err = capture_piece(job, &piece, addr, end);
 		vmfork_piece_release(&piece);
 		addr += piece.len;
@@ -230,15 +320,16 @@ static int capture_region(struct vmfork_job *job,
 	return err;
 }
 
-/* With job->mm as the current mm. */
-static int run_job(struct vmfork_job *job)
+/* With the target's mm as the current mm. */
+static int run_job(void *arg)
 {
+	struct vmfork_job *job = arg;
 	struct vmfork_turn *turn;
 	u64 begin = ktime_get_ns();
 	u32 i;
 	int err = 0;
 
-	turn = vmfork_turn_begin(job->mm);
+	turn = vmfork_turn_begin(job->target.mm);
 	if (IS_ERR(turn))
 		return PTR_ERR(turn);
 	for (i = 0; !err && i < job->arg.nr_regions; i++) {
@@ -252,84 +343,15 @@ static int run_job(struct vmfork_job *job)
 		if (job->regions[i].flags & VMFORK_REGION_WIPE)
 			continue;
 		job->why.region = i;
-		err = capture_region(job, &job->regions[i]);
+		if (job->arg.flags & VMFORK_CAPTURE_PREARM)
+			err = prearm_region(job, &job->regions[i]);
+		else
+			err = capture_region(job, &job->regions[i]);
 	}
 	/* Failed or not: what is mapped of it already will stay. */
 	vmfork_snapshot_finish(job->file);
 	vmfork_turn_end(turn);
 	return err;
-}
-
-static void run_remote_job(struct work_struct *work)
-{
-	struct vmfork_job *job = container_of(work, struct vmfork_job, work);
-	const struct cred *old_cred = override_creds(job->cred);
-	struct mem_cgroup *old_memcg = set_active_memcg(job->memcg);
-
-	kthread_use_mm(job->mm);
-	job->err = run_job(job);
-	kthread_unuse_mm(job->mm);
-	set_active_memcg(old_memcg);
-	revert_creds(old_cred);
-	complete(&job->done);
-}
-
-static int run_in_kthread(struct vmfork_job *job)
-{
-	job->memcg = get_mem_cgroup_from_mm(current->mm);
-	job->cred = get_current_cred();
-	init_completion(&job->done);
-	INIT_WORK(&job->work, run_remote_job);
-	queue_work(capture_wq, &job->work);
-	if (wait_for_completion_killable(&job->done))
-		WRITE_ONCE(job->cancel, true);
-	flush_work(&job->work);
-	put_cred(job->cred);
-	mem_cgroup_put(job->memcg);
-	return job->err;
-}
-
-static struct mm_struct *remote_mm(int pidfd)
-{
-	struct pid *pid = vmfork_pidfd_get(pidfd);
-	struct task_struct *task;
-	struct mm_struct *mm;
-
-	if (IS_ERR(pid))
-		return ERR_CAST(pid);
-	task = get_pid_task(pid, PIDTYPE_TGID);
-	put_pid(pid);
-	if (!task)
-		return ERR_PTR(-ESRCH);
-	mm = get_task_mm(task);
-	put_task_struct(task);
-	if (!mm)
-		return ERR_PTR(-ESRCH);
-	if (mm != current->mm && !ns_capable(mm->user_ns, CAP_SYS_PTRACE)) {
-		mmput(mm);
-		return ERR_PTR(-EPERM);
-	}
-	return mm;
-}
-
-static int get_mm(struct vmfork_job *job)
-{
-	struct mm_struct *mm;
-
-	if (job->arg.pidfd == -1) {
-		mmget(current->mm);
-		job->mm = current->mm;
-		return 0;
-	}
-	if (job->arg.pidfd < 0)
-		return -EBADF;
-	mm = remote_mm(job->arg.pidfd);
-	if (mm == ERR_PTR(-ESRCH))
-		return refuse(job, VMFORK_DYING, 0);
-	if (IS_ERR(mm))
-		return PTR_ERR(mm);
-	job->mm = mm;
-	return 0;
 }
 
 static void count_results(struct vmfork_job *job)
@@ -345,7 +367,7 @@ static void count_results(struct vmfork_job *job)
 			arg->pages_hole += job->regions[i].len >> PAGE_SHIFT;
 	arg->pages_hole -= pages + job->wiped;
 	arg->pages_wiped = job->wiped;
-	arg->id = snap->id;
+	arg->id = snap->shown.id;
 	arg->pages_shared = pages - arg->pages_stolen - arg->pages_copied;
 	arg->pages_huge = vmfork_tree_huge_folios(&snap->tree) *
 			  HPAGE_PMD_NR;
@@ -357,7 +379,9 @@ static int capture(struct vmfork_job *job)
 	struct vmfork_capture *arg = &job->arg;
 	int err;
 
-	err = get_mm(job);
+	err = vmfork_target_get(&job->target, arg->pidfd);
+	if (err == -ESRCH)
+		return refuse(job, VMFORK_DYING, 0);
 	if (err)
 		return err;
 	if (arg->snapshot_size > VMFORK_MAX_SIZE ||
@@ -366,7 +390,7 @@ static int capture(struct vmfork_job *job)
 		goto out_mm;
 	}
 	err = vmfork_check_regions(job->regions, arg->nr_regions,
-				   job->mm->task_size ?: TASK_SIZE_MAX,
+				   job->target.mm->task_size ?: TASK_SIZE_MAX,
 				   &arg->snapshot_size, &job->why);
 	if (err)
 		goto out_mm;
@@ -381,10 +405,7 @@ static int capture(struct vmfork_job *job)
 		err = PTR_ERR(job->file);
 		goto out_owner;
 	}
-	if (job->mm == current->mm)
-		err = run_job(job);
-	else
-		err = run_in_kthread(job);
+	err = vmfork_target_run(&job->target, run_job, job);
 	if (err)
 		fput(job->file);
 	else
@@ -392,7 +413,7 @@ static int capture(struct vmfork_job *job)
 out_owner:
 	vmfork_owner_put(job->owner);
 out_mm:
-	mmput(job->mm);
+	vmfork_target_put(&job->target);
 	return err;
 }
 
@@ -405,6 +426,7 @@ static void clear_results(struct vmfork_capture *arg)
 static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 		   u32 *size)
 {
+	u64 slice_ns;
 	int err;
 
 	if (get_user(*size, &arg->size))
@@ -414,10 +436,13 @@ static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 	err = copy_struct_from_user(&job->arg, sizeof(job->arg), arg, *size);
 	if (err)
 		return err;
-	if (job->arg.flags || !job->arg.nr_regions ||
+	if (job->arg.flags & ~VMFORK_CAPTURE_PREARM || !job->arg.nr_regions ||
 	    job->arg.nr_regions > VMFORK_MAX_REGIONS)
 		return -EINVAL;
+	slice_ns = job->arg.slice_ns;
 	clear_results(&job->arg);
+	job->arg.slice_ns = slice_ns;
+	job->slice_ns = slice_ns ?: NSEC_PER_MSEC;
 	return 0;
 }
 
@@ -456,17 +481,54 @@ static int put_results(struct vmfork_job *job,
 	return copy_to_user(arg, &job->arg, size) ? -EFAULT : 0;
 }
 
+/* The mappings that were made keep the snapshot. */
+static int capture_ahead(struct vmfork_job *job,
+			 struct vmfork_capture __user *arg, u32 size)
+{
+	int err = capture(job);
+
+	if (!err)
+		fput(job->file);
+	return put_results(job, arg, size) ?: err;
+}
+
+static int capture_fd(struct vmfork_job *job,
+		      struct vmfork_capture __user *arg, u32 size)
+{
+	int fd, err;
+
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		put_results(job, arg, size);
+		return fd;
+	}
+	err = capture(job);
+	if (err) {
+		put_unused_fd(fd);
+		put_results(job, arg, size);
+		return err;
+	}
+	err = put_results(job, arg, size);
+	if (err) {
+		put_unused_fd(fd);
+		fput(job->file);
+		return err;
+	}
+	fd_install(fd, job->file);
+	return fd;
+}
+
 /**
  * vmfork_capture_ioctl() - VMFORK_CAPTURE
  * @arg: see there
  *
- * Return: a file descriptor or a negative errno.
+ * Return: a file descriptor, 0 for a capture ahead, or a negative errno.
  */
 long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 {
 	struct vmfork_job *job;
 	u32 size;
-	int fd, err;
+	int err;
 
 	job = kzalloc(sizeof(*job), GFP_KERNEL);
 	if (!job)
@@ -479,24 +541,10 @@ long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 	err = get_regions(job);
 	if (err)
 		goto out_results;
-	fd = get_unused_fd_flags(O_CLOEXEC);
-	if (fd < 0) {
-		err = fd;
-		goto out_results;
-	}
-	err = capture(job);
-	if (err) {
-		put_unused_fd(fd);
-		goto out_results;
-	}
-	err = put_results(job, arg, size);
-	if (err) {
-		put_unused_fd(fd);
-		fput(job->file);
-		goto out_job;
-	}
-	fd_install(fd, job->file);
-	err = fd;
+	if (job->arg.flags & VMFORK_CAPTURE_PREARM)
+		err = capture_ahead(job, arg, size);
+	else
+		err = capture_fd(job, arg, size);
 	goto out_job;
 
 out_results:
@@ -505,23 +553,4 @@ out_job:
 	kfree(job->regions);
 	kfree(job);
 	return err;
-}
-
-/**
- * vmfork_capture_setup() - once, before the first capture
- *
- * Return: 0 or -ENOMEM.
- */
-int vmfork_capture_setup(void)
-{
-	capture_wq = alloc_workqueue("vmfork", WQ_UNBOUND, 0);
-	return capture_wq ? 0 : -ENOMEM;
-}
-
-/**
- * vmfork_capture_cleanup() - undo vmfork_capture_setup()
- */
-void vmfork_capture_cleanup(void)
-{
-	destroy_workqueue(capture_wq);
 }

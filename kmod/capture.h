@@ -4,8 +4,6 @@
 
 struct vmfork_capture;
 
-int vmfork_capture_setup(void);
-void vmfork_capture_cleanup(void);
 long vmfork_capture_ioctl(struct vmfork_capture __user *arg);
 
 #endif /* VMFORK_CAPTURE_H */

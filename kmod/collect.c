@@ -12,16 +12,17 @@
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmzone.h>
-#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "collect.h"
+#include "dirty.h"
 #include "lru.h"
 #include "owner.h"
 #include "pages.h"
 #include "piece.h"
 #include "ptwalk.h"
 #include "snapshot.h"
+#include "target.h"
 
 /**
  * vmfork_piece_refuse() - note why and where a piece was refused
@@ -115,6 +116,18 @@ static int large_reserve(struct vmfork_piece *piece, unsigned long nr)
 	return 0;
 }
 
+/* Is there room for one more? */
+static bool has_room(struct vmfork_piece *piece)
+{
+	struct vmfork_large_chunk *chunk;
+
+	if (list_empty(&piece->larges))
+		return false;
+	chunk = list_last_entry(&piece->larges, struct vmfork_large_chunk,
+				list);
+	return chunk->nr < VMFORK_LARGE_PER_CHUNK;
+}
+
 /* The first chunk with room; those behind it are empty. */
 static struct vmfork_large_chunk *large_tail(struct vmfork_piece *piece)
 {
@@ -161,6 +174,7 @@ static void note_large(struct vmfork_piece *piece, struct page *page,
 	last->refs += refs;
 	last->maps++;
 	last->nr += nr;
+	last->whole = nr == HPAGE_PMD_NR;
 }
 
 /* Which large folios look as if they had to be copied. */
@@ -184,67 +198,67 @@ static void suspect_larges(struct vmfork_piece *piece)
 	}
 }
 
-/* Which small pages do. */
-static void suspect_smalls(struct vmfork_piece *piece)
+static void suspect_leaf(struct vmfork_piece *piece, const unsigned long *slot,
+			 u64 index, u64 end)
 {
-	u64 index = piece->index, end = index + (piece->len >> PAGE_SHIFT);
-	struct vmfork_node *leaf = NULL;
-	unsigned long *slot, val;
 	struct page *page;
 
-	for (; index < end; index++) {
-		if (index == piece->index || !(index & VMFORK_NODE_MASK)) {
-			slot = vmfork_tree_fresh_slot(&piece->snap->tree,
-						      index);
-			leaf = slot && *slot & VMFORK_SLOT_NODE ?
-			       vmfork_slot_node(*slot) : NULL;
-			cond_resched();
-		}
-		if (!leaf) {
-			index |= VMFORK_NODE_MASK;
+	for (; index < end; index++, slot++) {
+		if (!(*slot & VMFORK_SLOT_FRESH))
 			continue;
-		}
-		val = leaf->slots[index & VMFORK_NODE_MASK];
-		page = vmfork_slot_page(val);
-		if (val & VMFORK_SLOT_FRESH && !PageCompound(page) &&
-		    !is_plain(page_folio(page)))
+		page = vmfork_slot_page(*slot);
+		if (!PageCompound(page) && !is_plain(page_folio(page)))
 			suspect_page(piece, page, piece->addr +
 				     ((index - piece->index) << PAGE_SHIFT));
 	}
 }
 
-static int check_cancel(struct vmfork_piece *piece)
+/* Which small pages do. */
+static void suspect_smalls(struct vmfork_piece *piece)
 {
-	if (fatal_signal_pending(current) || READ_ONCE(*piece->cancel))
-		return -EINTR;
-	return 0;
+	u64 index = piece->index, end = index + (piece->len >> PAGE_SHIFT);
+	unsigned long *slot;
+	unsigned int level;
+	u64 next;
+
+	while ((slot = vmfork_tree_next_fresh(&piece->tree, &index, end,
+					      &level))) {
+		cond_resched();
+		next = min(end, (index | (VMFORK_RUN_PAGES - 1)) + 1);
+		if (!level)
+			suspect_leaf(piece, slot, index, next);
+		index = level ? index + VMFORK_HUGE_PAGES : next;
+	}
 }
 
 /* Put one page into a leaf of ours; what it had there is replaced. */
 static void collect_page(struct vmfork_node *leaf, u64 index, struct page *page)
 {
-	unsigned long *slot = &leaf->slots[index & VMFORK_NODE_MASK];
-	unsigned long old = *slot;
+	unsigned long old = vmfork_leaf_set_fresh(leaf, index, page);
 
-	WRITE_ONCE(*slot, (unsigned long)page | VMFORK_SLOT_FRESH);
-	leaf->nr_fresh++;
 	/* The older snapshot that this page was written over has it too. */
 	if (unlikely(old))
 		vmfork_page_put(vmfork_slot_page(old), false);
 }
 
+static void collect_zero(struct vmfork_node *leaf, u64 index)
+{
+	unsigned long *slot = &leaf->slots[index & (VMFORK_RUN_PAGES - 1)];
+	unsigned long old = *slot;
+
+	*slot = 0;
+	if (old)
+		vmfork_page_put(vmfork_slot_page(old), false);
+}
+
 /* A present anonymous page of a page table, its lock held. */
 static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
-			unsigned long addr, pte_t ent)
+			unsigned long addr, u64 index, struct page *page)
 {
-	struct page *page = pte_page(ent);
 	struct folio *folio = page_folio(page);
 
-	if (!folio_test_anon(folio))
-		return;		/* An older snapshot's, or a zero page. */
-
 	folio_get(folio);
-	collect_page(leaf, index_of(piece, addr), page);
+	collect_page(leaf, index, page);
 	if (folio_test_large(folio)) {
 		note_large(piece, page, addr, 1, 1, PageAnonExclusive(page));
 		return;
@@ -254,81 +268,150 @@ static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
 		piece->unsettled = true;
 }
 
-/* Is there anything in this table that the tree does not have? */
-static bool table_has_anon(pte_t *pte, unsigned long addr, unsigned long end)
-{
-	for (; addr < end; pte++, addr += PAGE_SIZE) {
-		pte_t ent = ptep_get(pte);
+/* The leaves that a page table spans; one more where it is skewed to them. */
+#define TABLE_LEAVES	(PTRS_PER_PTE / VMFORK_RUN_PAGES + 1)
 
-		if (pte_none(ent))
-			continue;
-		if (!pte_present(ent))
-			return true;
-		if (!pte_special(ent) && PageAnon(pte_page(ent)))
-			return true;
+/*
+ * Does an entry say something that the tree does not?  A zero page in anonymous
+ * memory is a hole as good as none.  In a mapping, KSM may have put one in the
+ * place of a private page.
+ */
+static bool is_collected(const struct vmfork_piece *piece, pte_t ent)
+{
+	if (pte_none(ent))
+		return false;
+	if (!pte_present(ent))
+		return true;
+	if (pte_special(ent))
+		return piece->remapped;
+	return PageAnon(pte_page(ent));
+}
+
+/* Where the leaf that spans @addr ends, or @next. */
+static unsigned long leaf_end(const struct vmfork_piece *piece,
+			      unsigned long addr, unsigned long next)
+{
+	unsigned long nr = VMFORK_RUN_PAGES -
+			   (index_of(piece, addr) & (VMFORK_RUN_PAGES - 1));
+
+	return min(next, addr + (nr << PAGE_SHIFT));
+}
+
+/* Which leaves will be needed, as bits; the table's lock is held. */
+static u64 leaves_needed(const struct vmfork_piece *piece, pte_t *pte,
+			 unsigned long addr, unsigned long next)
+{
+	u64 needed = 0, bit = 1;
+	unsigned long end;
+
+	BUILD_BUG_ON(TABLE_LEAVES > 64);
+	for (; addr < next; addr = end, bit <<= 1) {
+		end = leaf_end(piece, addr, next);
+		for (; addr < end; pte++, addr += PAGE_SIZE) {
+			pte_t ent = ptep_get(pte);
+
+			if (!is_collected(piece, ent))
+				continue;
+			needed |= bit;
+			pte += (end - addr) >> PAGE_SHIFT;
+			break;
+		}
 	}
-	return false;
+	return needed;
 }
 
 /*
- * The part of a page table that lies in one leaf.  A page table does not go
- * away under the write-held mmap lock, so the lock can be dropped between.
+ * The part of a table that lies in one leaf: where that came to an end, which
+ * may be for want of room for large folios.
  */
-static int collect_leaf(struct vmfork_piece *piece, pmd_t *pmd,
-			unsigned long addr, unsigned long end)
+static unsigned long collect_leaf(struct vmfork_piece *piece,
+				  struct vmfork_node *leaf, pte_t *pte,
+				  unsigned long addr, unsigned long end)
 {
-	struct vmfork_node *leaf;
-	spinlock_t *ptl;
-	bool any;
-	pte_t *pte, ent;
+	u64 index = index_of(piece, addr);
+	pte_t ent;
 
-	ptl = vmfork_lock_table(piece->mm, pmd);
-	if (!ptl)
-		return VMFORK_WALK_AGAIN;
-	any = table_has_anon(pte_offset_kernel(pmd, addr), addr, end);
-	spin_unlock(ptl);
-	if (!any)
-		return 0;
-
-	leaf = vmfork_tree_leaf(&piece->snap->tree, index_of(piece, addr),
-				VMFORK_GFP);
-	if (!leaf)
-		return -ENOMEM;
-
-	ptl = vmfork_lock_table(piece->mm, pmd);
-	if (!ptl)
-		return VMFORK_WALK_AGAIN;
-	pte = pte_offset_kernel(pmd, addr);
-	for (; addr < end; pte++, addr += PAGE_SIZE) {
+	for (; addr < end; pte++, addr += PAGE_SIZE, index++) {
 		ent = ptep_get(pte);
-		if (pte_none(ent))
+		if (!is_collected(piece, ent))
 			continue;
-		if (unlikely(!pte_present(ent)))
+		if (unlikely(!pte_present(ent) || !leaf))
 			break;
-		if (likely(!pte_special(ent)))
-			collect_pte(piece, leaf, addr, ent);
+		if (unlikely(pte_special(ent))) {
+			collect_zero(leaf, index);
+			continue;
+		}
+		if (unlikely(folio_test_large(page_folio(pte_page(ent))) &&
+			     !has_room(piece)))
+			break;
+		collect_pte(piece, leaf, addr, index, pte_page(ent));
+	}
+	return addr;
+}
+
+/* From *@addr on; stops before @next if there has to be room first. */
+static int collect_leaves(struct vmfork_piece *piece, struct mm_struct *mm,
+			  pmd_t *pmd, struct vmfork_node **leaves,
+			  unsigned long table, unsigned long *addr,
+			  unsigned long next)
+{
+	spinlock_t *ptl = vmfork_lock_table(mm, pmd);
+	unsigned long end;
+	unsigned int nr;
+	bool gone = false;
+	pte_t *pte;
+
+	if (!ptl)
+		return vmfork_piece_refuse(piece, VMFORK_RACE, *addr);
+	while (*addr < next) {
+		end = leaf_end(piece, *addr, next);
+		nr = (index_of(piece, *addr) >> VMFORK_RUN_SHIFT) -
+		     (index_of(piece, table) >> VMFORK_RUN_SHIFT);
+		pte = pte_offset_kernel(pmd, *addr);
+		*addr = collect_leaf(piece, leaves[nr], pte, *addr, end);
+		if (*addr < end) {
+			pte = pte_offset_kernel(pmd, *addr);
+			gone = !leaves[nr] || !pte_present(ptep_get(pte));
+			break;
+		}
 	}
 	spin_unlock(ptl);
 	/* Swapped out, or under migration, since they were brought in. */
-	return addr < end ? vmfork_piece_refuse(piece, VMFORK_RACE, addr) : 0;
+	return gone ? vmfork_piece_refuse(piece, VMFORK_RACE, *addr) : 0;
 }
 
+/*
+ * A page table does not go away under the write-held mmap lock, so its own
+ * lock can be dropped while memory is allocated.
+ */
 static int collect_table(void *priv, struct mm_struct *mm, pmd_t *pmd,
 			 unsigned long addr, unsigned long next)
 {
+	struct vmfork_node *leaves[TABLE_LEAVES] = {};
 	struct vmfork_piece *piece = priv;
-	unsigned long end;
-	u64 room;
-	int err = check_cancel(piece);
+	int err = vmfork_target_check_killed(piece->target);
+	unsigned long table = addr;
+	spinlock_t *ptl;
+	u64 needed;
 
-	if (!err)
-		err = large_reserve(piece, PTRS_PER_PTE);
-	/* A table spans two leaves where addr and index differ in alignment. */
-	for (; !err && addr < next; addr = end) {
-		room = VMFORK_NODE_SLOTS -
-		       (index_of(piece, addr) & VMFORK_NODE_MASK);
-		end = min_t(u64, next, addr + (room << PAGE_SHIFT));
-		err = collect_leaf(piece, pmd, addr, end);
+	if (err)
+		return err;
+	ptl = vmfork_lock_table(mm, pmd);
+	if (!ptl)
+		return VMFORK_WALK_AGAIN;
+	needed = leaves_needed(piece, pte_offset_kernel(pmd, addr), addr, next);
+	spin_unlock(ptl);
+	if (!needed)
+		return 0;
+
+	err = vmfork_tree_leaves(&piece->tree, index_of(piece, addr), needed,
+				 leaves, VMFORK_GFP);
+	while (!err && addr < next) {
+		err = collect_leaves(piece, mm, pmd, leaves, table, &addr,
+				     next);
+		/* Large folios are rare: room for them is made when they come. */
+		if (!err && addr < next)
+			err = large_reserve(piece, (next - addr) >> PAGE_SHIFT);
 	}
 	return err;
 }
@@ -342,7 +425,7 @@ static int collect_subpages(struct vmfork_piece *piece, struct page *page,
 
 	for (; nr; nr--, page++, addr += PAGE_SIZE) {
 		index = index_of(piece, addr);
-		leaf = vmfork_tree_leaf(&piece->snap->tree, index, VMFORK_GFP);
+		leaf = vmfork_tree_leaf(&piece->tree, index, VMFORK_GFP);
 		if (!leaf) {
 			folio_ref_sub(page_folio(page), nr);
 			return -ENOMEM;
@@ -358,12 +441,12 @@ static int collect_huge(void *priv, struct mm_struct *mm, pmd_t *pmd,
 	struct vmfork_piece *piece = priv;
 	unsigned long nr = (next - addr) >> PAGE_SHIFT;
 	u64 index = index_of(piece, addr);
-	bool whole = nr == HPAGE_PMD_NR && !(index & VMFORK_NODE_MASK);
+	bool whole = nr == HPAGE_PMD_NR && !(index & (VMFORK_HUGE_PAGES - 1));
 	struct page *page;
 	spinlock_t *ptl;
 	bool exclusive;
 	pmd_t val;
-	int err = check_cancel(piece);
+	int err = vmfork_target_check_killed(piece->target);
 
 	if (!err)
 		err = large_reserve(piece, 1);
@@ -391,9 +474,8 @@ static int collect_huge(void *priv, struct mm_struct *mm, pmd_t *pmd,
 
 	if (!whole)
 		return collect_subpages(piece, page, addr, nr);
-	err = vmfork_tree_set_huge(&piece->snap->tree, index,
-				   (unsigned long)page | VMFORK_SLOT_HUGE |
-				   VMFORK_SLOT_FRESH);
+	err = vmfork_tree_set_huge(&piece->tree, index,
+				   (unsigned long)page | VMFORK_SLOT_FRESH);
 	if (err)
 		put_page(page);
 	return err;
@@ -422,8 +504,16 @@ static int charge(struct vmfork_piece *piece)
 				 l->nr : folio_nr_pages(l->folio);
 		}
 	}
-	if (vmfork_owner_charge(piece->owner, pages))
+	if (!pages)
+		return 0;
+	if (vmfork_owner_charge(piece->owner, pages)) {
+		/* Perhaps for what is about to be freed. */
+		vmfork_snapshot_flush();
+		if (!vmfork_owner_charge(piece->owner, pages))
+			goto charged;
 		return vmfork_piece_refuse(piece, VMFORK_QUOTA, piece->addr);
+	}
+charged:
 	piece->charged = pages;
 	return 0;
 }
@@ -440,7 +530,7 @@ static int alloc_spare(struct vmfork_piece *piece)
 		if (!page)
 			return -ENOMEM;
 		list_add(&page->lru, &piece->spare);
-		err = check_cancel(piece);
+		err = vmfork_target_check_killed(piece->target);
 		if (err)
 			return err;
 		cond_resched();
@@ -480,6 +570,21 @@ static int settle(struct vmfork_piece *piece)
 	return err ?: alloc_spare(piece);
 }
 
+/* All of it, or what is known to be all that may have been written to. */
+static int walk_piece(struct vmfork_piece *piece)
+{
+	unsigned long addr = piece->addr, end = addr + piece->len, run_end;
+	int err = 0;
+
+	if (!piece->dirty)
+		return vmfork_walk(piece->mm, addr, end, &collect_ops, piece);
+	for (; !err && vmfork_dirty_next(piece->dirty, &addr, &run_end, end);
+	     addr = run_end)
+		err = vmfork_walk(piece->mm, addr, run_end, &collect_ops,
+				  piece);
+	return err;
+}
+
 /**
  * vmfork_collect() - collect a piece
  * @piece: nothing of it is collected; its VMA has been checked
@@ -488,26 +593,28 @@ static int settle(struct vmfork_piece *piece)
  *
  * The mmap lock is held for writing, and mm->write_protect_seq.
  *
- * Return: 0, or an errno; then the tree is a hole in this range, as before.
+ * Return: 0, and @piece->tree has the pages; or an errno.
  */
 int vmfork_collect(struct vmfork_piece *piece,
 		   const struct vmfork_snapshot *source, u64 source_index)
 {
-	struct vmfork_tree *tree = &piece->snap->tree;
 	u64 nr = piece->len >> PAGE_SHIFT;
 	int err = 0;
 
 	mmap_assert_write_locked(piece->mm);
-	if (source)
-		err = vmfork_tree_share(tree, piece->index, &source->tree,
-					source_index, nr);
+	piece->remapped = source;
+	vmfork_tree_begin(&piece->tree, &piece->snap->tree);
+	/* If it maps this very snapshot, it is captured in slices. */
+	if (source != piece->snap)
+		err = vmfork_tree_erase(&piece->tree, piece->index, nr);
+	if (!err && source && source != piece->snap)
+		err = vmfork_tree_share(&piece->tree, piece->index,
+					&source->tree, source_index, nr);
 	if (!err)
-		err = vmfork_walk(piece->mm, piece->addr,
-				  piece->addr + piece->len, &collect_ops,
-				  piece);
+		err = walk_piece(piece);
 	if (!err)
 		err = settle(piece);
 	if (err)
-		vmfork_tree_erase(tree, piece->index, nr);
+		vmfork_tree_destroy(&piece->tree);
 	return err;
 }

@@ -13,7 +13,10 @@
 #include "ioctl.h"
 #include "lru.h"
 #include "owner.h"
+#include "prefault.h"
 #include "snapfs.h"
+#include "snapshot.h"
+#include "target.h"
 #include "tree.h"
 
 static int device_open(struct inode *inode, struct file *file)
@@ -34,6 +37,8 @@ static long device_ioctl(struct file *file, unsigned int cmd,
 	switch (VMFORK_IOC_SIZELESS(cmd)) {
 	case VMFORK_IOC_SIZELESS(VMFORK_CAPTURE):
 		return vmfork_capture_ioctl((void __user *)arg);
+	case VMFORK_IOC_SIZELESS(VMFORK_PREFAULT):
+		return vmfork_prefault_ioctl((void __user *)arg);
 	default:
 		return -ENOTTY;
 	}
@@ -62,21 +67,26 @@ static int __init vmfork_init(void)
 	err = vmfork_tree_setup();
 	if (err)
 		return err;
-	err = vmfork_lru_setup();
+	err = vmfork_snapshot_setup();
 	if (err)
 		goto err_tree;
-	err = vmfork_capture_setup();
+	err = vmfork_lru_setup();
+	if (err)
+		goto err_snapshot;
+	err = vmfork_target_setup();
 	if (err)
 		goto err_lru;
 	err = misc_register(&device);
 	if (err)
-		goto err_capture;
+		goto err_target;
 	return 0;
 
-err_capture:
-	vmfork_capture_cleanup();
+err_target:
+	vmfork_target_cleanup();
 err_lru:
 	vmfork_lru_cleanup();
+err_snapshot:
+	vmfork_snapshot_cleanup();
 err_tree:
 	vmfork_tree_cleanup();
 	return err;
@@ -85,8 +95,9 @@ err_tree:
 static void __exit vmfork_exit(void)
 {
 	misc_deregister(&device);
-	vmfork_capture_cleanup();
+	vmfork_target_cleanup();
 	vmfork_lru_cleanup();
+	vmfork_snapshot_cleanup();
 	vmfork_tree_cleanup();
 	vmfork_owner_cleanup();
 }

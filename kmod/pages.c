@@ -8,7 +8,8 @@
  *
  * Page trees count their references on a folio, apart from everybody else's,
  * in folio->private (nothing else uses it: that would be the swap cache or a
- * file system).  When the last tree lets go of it,
+ * file system); together they hold one reference of the folio's own count.
+ * When the last tree lets go of it,
  *
  * - its owner is not charged for it any more;
  * - a stolen large folio has to look anonymous again, or the kernel's count
@@ -50,17 +51,19 @@ struct page *vmfork_subpage(struct page *head, unsigned long nr)
 }
 
 /**
- * vmfork_page_get() - take a tree's reference on a page
+ * vmfork_page_get() - take references of a tree on a page
  * @page: held by a tree already
+ * @nr: how many
  * @fresh: it is not stolen yet
  */
-void vmfork_page_get(struct page *page, bool fresh)
+void vmfork_page_get(struct page *page, unsigned int nr, bool fresh)
 {
 	struct folio *folio = page_folio(page);
 
-	folio_get(folio);
-	if (!fresh)
-		atomic_long_add(TREE_REF, tree_refs(folio));
+	if (fresh)
+		folio_ref_add(folio, nr);
+	else
+		atomic_long_add(nr * TREE_REF, tree_refs(folio));
 }
 
 /*
@@ -103,11 +106,11 @@ void vmfork_page_put(struct page *page, bool fresh)
 
 	if (!fresh) {
 		private = atomic_long_sub_return(TREE_REF, tree_refs(folio));
-		if (!(private & TREE_REFS)) {
-			release(folio, private);
-			if (is_lost(folio))
-				return;
-		}
+		if (private & TREE_REFS)
+			return;
+		release(folio, private);
+		if (is_lost(folio))
+			return;
 	}
 	folio_put(folio);
 }
@@ -130,12 +133,14 @@ static void own(struct folio *folio, int refs, u64 index, u16 owner)
  * @refs: how many references the caller holds, one for each slot of the tree
  * @index: offset in the snapshot of its first page, in pages
  * @owner: who has been charged for it, by number
+ * @spread: it was mapped page by page, not as a whole
  *
  * Return: false if anybody else holds a reference; nothing has changed then.
  */
-bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner)
+bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
+		       bool spread)
 {
-	long i, nr = folio_nr_pages(folio);
+	long i, nr = spread ? folio_nr_pages(folio) : 1;
 
 	if (!folio_ref_freeze(folio, refs))
 		return false;
@@ -145,7 +150,7 @@ bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner)
 		ClearPageAnonExclusive(folio_page(folio, i));
 	WRITE_ONCE(folio->mapping, NULL);
 	own(folio, refs, index, owner);
-	folio_ref_unfreeze(folio, refs);
+	folio_ref_unfreeze(folio, 1);
 	return true;
 }
 

@@ -11,9 +11,10 @@ struct page;
 struct folio;
 
 struct page *vmfork_subpage(struct page *head, unsigned long nr);
-void vmfork_page_get(struct page *page, bool fresh);
+void vmfork_page_get(struct page *page, unsigned int nr, bool fresh);
 void vmfork_page_put(struct page *page, bool fresh);
-bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner);
+bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
+		       bool spread);
 void vmfork_page_own(struct page *page, u64 index, u16 owner);
 
 #endif /* VMFORK_PAGES_H */

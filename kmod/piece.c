@@ -31,21 +31,11 @@
 #include <linux/userfaultfd_k.h>
 
 #include "collect.h"
+#include "dirty.h"
 #include "mapping.h"
 #include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
-
-/* What a VMA has that its mapping of the snapshot gets too. */
-#ifdef CONFIG_ARCH_HAS_PKEYS
-#define KEPT_PKEY	(VM_PKEY_BIT0 | VM_PKEY_BIT1 | VM_PKEY_BIT2 | \
-			 VM_PKEY_BIT3)
-#else
-#define KEPT_PKEY	0
-#endif
-#define KEPT_FLAGS	(VM_DONTCOPY | VM_DONTDUMP | VM_MERGEABLE | \
-			 VM_HUGEPAGE | VM_NOHUGEPAGE | VM_RAND_READ | \
-			 VM_SEQ_READ | KEPT_PKEY)
 
 /**
  * vmfork_check_vma() - may this VMA be captured
@@ -74,13 +64,37 @@ u32 vmfork_check_vma(const struct vm_area_struct *vma)
 	return VMFORK_OK;
 }
 
+/**
+ * vmfork_piece_check_source() - may what a VMA maps be built upon
+ * @piece: the VMA is that at its address
+ * @vma: any; the mmap lock is held for writing
+ *
+ * Not while somebody else is capturing into it.  This capture's own snapshot is
+ * all right at the very place that the piece has in it; anywhere else, somebody
+ * has moved there what was captured a moment ago.
+ *
+ * Return: 0 or the errno of a refusal.
+ */
+int vmfork_piece_check_source(struct vmfork_piece *piece,
+			      struct vm_area_struct *vma)
+{
+	struct vmfork_snapshot *source = vmfork_vma_snapshot(vma);
+
+	if (!source || vmfork_snapshot_ready(source))
+		return 0;
+	if (source != piece->snap)
+		piece->wait = vmfork_snapshot_get(source);
+	else if (linear_page_index(vma, piece->addr) == piece->index)
+		return 0;
+	return vmfork_piece_refuse(piece, VMFORK_RACE, piece->addr);
+}
+
 /*
  * Is the piece still what it was when the capture looked at it?  If its
  * snapshot is not finished, its turn comes later: somebody else is at it.
  */
 static int check_piece(struct vmfork_piece *piece, struct vm_area_struct *vma)
 {
-	struct vmfork_snapshot *source;
 	u32 reason;
 
 	if (test_bit(MMF_UNSTABLE, &piece->mm->flags))
@@ -92,12 +106,7 @@ static int check_piece(struct vmfork_piece *piece, struct vm_area_struct *vma)
 	reason = vmfork_check_vma(vma);
 	if (reason)
 		return vmfork_piece_refuse(piece, reason, piece->addr);
-	source = vmfork_vma_snapshot(vma);
-	if (source && !vmfork_snapshot_ready(source)) {
-		piece->wait = get_file(vma->vm_file);
-		return vmfork_piece_refuse(piece, VMFORK_RACE, piece->addr);
-	}
-	return 0;
+	return vmfork_piece_check_source(piece, vma);
 }
 
 static void seq_begin(struct vmfork_piece *piece)
@@ -110,11 +119,56 @@ static void seq_begin(struct vmfork_piece *piece)
 	piece->seq_held = true;
 }
 
-static void seq_end(struct vmfork_piece *piece)
+/**
+ * vmfork_piece_seq_end() - allow pages to be pinned without a lock again
+ * @piece: any
+ */
+void vmfork_piece_seq_end(struct vmfork_piece *piece)
 {
 	if (piece->seq_held)
 		raw_write_seqcount_end(&piece->mm->write_protect_seq);
 	piece->seq_held = false;
+}
+
+/**
+ * vmfork_piece_begin() - collect a piece, with pinning held off
+ * @piece: checked; the locks of its VMAs are held for writing
+ * @source: the snapshot that they map, or NULL
+ * @source_index: its page at the beginning of the piece
+ *
+ * Return: 0, and vmfork_piece_seq_end() has to follow; or an errno.
+ */
+int vmfork_piece_begin(struct vmfork_piece *piece,
+		       const struct vmfork_snapshot *source, u64 source_index)
+{
+	int err;
+
+	piece->begin_ns = ktime_get_ns();
+	seq_begin(piece);
+	err = vmfork_collect(piece, source, source_index);
+	if (err) {
+		vmfork_piece_seq_end(piece);
+		return err;
+	}
+	piece->collected = true;
+	piece->collected_ns = ktime_get_ns();
+	piece->counts->ns_collect += piece->collected_ns - piece->begin_ns;
+	return 0;
+}
+
+/**
+ * vmfork_piece_commit() - make what was collected the snapshot's
+ * @piece: collected, and unmapped since; the locks are still held
+ */
+void vmfork_piece_commit(struct vmfork_piece *piece)
+{
+	u64 begin = ktime_get_ns();
+
+	vmfork_piece_steal(piece);
+	vmfork_tree_commit(&piece->snap->tree, &piece->tree);
+	piece->stolen = true;
+	piece->counts->ns_unmap += begin - piece->collected_ns;
+	piece->counts->ns_steal += ktime_get_ns() - begin;
 }
 
 /**
@@ -130,7 +184,7 @@ unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 {
 	struct vmfork_snapshot *source;
 	struct vm_area_struct *vma;
-	u64 begin = ktime_get_ns(), index = 0;
+	u64 index = 0;
 	int err;
 
 	if (WARN_ON_ONCE(addr != piece->addr || len != piece->len))
@@ -148,16 +202,21 @@ unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 	source = vmfork_vma_snapshot(vma);
 	if (source)
 		index = linear_page_index(vma, addr);
-	seq_begin(piece);
-	err = vmfork_collect(piece, source, index);
-	if (err) {
-		seq_end(piece);
-		return err;
-	}
-	piece->collected = true;
-	piece->collected_ns = ktime_get_ns();
-	piece->counts->ns_collect += piece->collected_ns - begin;
-	return addr;
+	err = vmfork_piece_begin(piece, source, index);
+	return err ?: addr;
+}
+
+/* Few pages are huge: faults had better bring their neighbours along. */
+static bool wants_batches(const struct vmfork_piece *piece)
+{
+	const struct vmfork_large_chunk *chunk;
+	unsigned long i, huge = 0;
+
+	list_for_each_entry(chunk, &piece->larges, list)
+		for (i = 0; i < chunk->nr; i++)
+			huge += chunk->larges[i].whole &&
+				!chunk->larges[i].copied;
+	return huge * HPAGE_PMD_NR * 4 < piece->len >> PAGE_SHIFT;
 }
 
 /**
@@ -169,36 +228,23 @@ unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
  */
 int vmfork_piece_mmap(struct vmfork_piece *piece, struct vm_area_struct *vma)
 {
-	u64 begin = ktime_get_ns();
+	struct vmfork_mapping *mapping = piece->mapping->private_data;
 
-	seq_end(piece);
-	if (!piece->stolen) {
-		vmfork_piece_steal(piece);
-		piece->stolen = true;
-		piece->counts->ns_unmap += begin - piece->collected_ns;
-		piece->counts->ns_steal += ktime_get_ns() - begin;
-	}
-	vmfork_mapping_attach(piece->mapping, vma);
-	piece->mapping = NULL;
-	vm_flags_set(vma, piece->vm_flags & KEPT_FLAGS);
+	vmfork_piece_seq_end(piece);
+	if (!piece->stolen)
+		vmfork_piece_commit(piece);
+	/* What was written up to now is captured. */
+	vmfork_dirty_clear(mapping->dirty, vma->vm_start, vma->vm_end);
+	vmfork_mapping_attach(piece->mapping, vma, wants_batches(piece));
+	vm_flags_set(vma, piece->vm_flags & VMFORK_KEPT_FLAGS);
 	return 0;
 }
 
 static unsigned long map_piece(struct vmfork_piece *piece, struct file *file,
 			       unsigned long flags)
 {
-	unsigned long prot = 0;
-
-	if (piece->vm_flags & VM_READ)
-		prot |= PROT_READ;
-	if (piece->vm_flags & VM_WRITE)
-		prot |= PROT_WRITE;
-	if (piece->vm_flags & VM_EXEC)
-		prot |= PROT_EXEC;
-	if (piece->vm_flags & VM_NORESERVE)
-		flags |= MAP_NORESERVE;
-	return vm_mmap(file, piece->addr, piece->len, prot,
-		       MAP_PRIVATE | flags, piece->index << PAGE_SHIFT);
+	return vmfork_map_like(file, piece->addr, piece->len, piece->index,
+			       piece->vm_flags, flags);
 }
 
 static bool still_mapped(struct vmfork_piece *piece)
@@ -225,9 +271,6 @@ static int map_again(struct vmfork_piece *piece, struct file *file)
 		if (fatal_signal_pending(current) ||
 		    atomic_read(&piece->mm->mm_users) == 1)
 			return -EINTR;
-		if (!piece->mapping)
-			piece->mapping = vmfork_mapping_alloc(GFP_KERNEL |
-							      __GFP_NOFAIL);
 		ret = map_piece(piece, file,
 				MAP_FIXED_NOREPLACE | MAP_NORESERVE);
 		if (!IS_ERR_VALUE(ret))
@@ -249,7 +292,7 @@ static void seq_end_unlocked(struct vmfork_piece *piece)
 	if (!piece->seq_held)
 		return;
 	mmap_write_lock(piece->mm);
-	seq_end(piece);
+	vmfork_piece_seq_end(piece);
 	mmap_write_unlock(piece->mm);
 }
 
@@ -259,12 +302,22 @@ static int recover(struct vmfork_piece *piece, struct file *file, int err)
 	if (!piece->collected)
 		return err;
 	if (!piece->stolen && still_mapped(piece)) {
-		vmfork_tree_erase(&piece->snap->tree, piece->index,
-				  piece->len >> PAGE_SHIFT);
+		vmfork_tree_destroy(&piece->tree);
 		piece->collected = false;
 		return err;
 	}
 	return map_again(piece, file);
+}
+
+/**
+ * vmfork_piece_held() - the mmap lock has been dropped
+ * @piece: it was held since @piece->begin_ns
+ */
+void vmfork_piece_held(struct vmfork_piece *piece)
+{
+	piece->held_ns = ktime_get_ns() - piece->begin_ns;
+	piece->counts->ns_longest = max_t(u64, piece->counts->ns_longest,
+					  piece->held_ns);
 }
 
 /**
@@ -283,14 +336,21 @@ int vmfork_piece_capture(struct vmfork_piece *piece, struct file *file)
 	unsigned long ret;
 	int err = 0;
 
-	if (!piece->mapping)
-		piece->mapping = vmfork_mapping_alloc(VMFORK_GFP);
-	if (!piece->mapping)
-		return -ENOMEM;
+	if (!piece->mapping) {
+		struct file *mapping = vmfork_mapping_create(snap);
 
+		if (IS_ERR(mapping))
+			return PTR_ERR(mapping);
+		piece->mapping = mapping;
+		vmfork_mapping_track(mapping, piece->mm, piece->addr,
+				     piece->len, piece->index);
+	}
+
+	piece->begin_ns = ktime_get_ns();
 	snap->piece = piece;
 	WRITE_ONCE(snap->capturer, current);
 	ret = map_piece(piece, file, MAP_FIXED);
+	vmfork_piece_held(piece);
 	if (IS_ERR_VALUE(ret))
 		err = recover(piece, file, (int)ret);
 	WRITE_ONCE(snap->capturer, NULL);
@@ -315,12 +375,13 @@ void vmfork_piece_release(struct vmfork_piece *piece)
 		__free_page(page);
 	}
 	INIT_LIST_HEAD(&piece->spare);
-	vmfork_mapping_put(piece->mapping);
+	if (piece->mapping)
+		fput(piece->mapping);
 	piece->mapping = NULL;
+	vmfork_tree_destroy(&piece->tree);
 	if (piece->charged)
 		vmfork_owner_uncharge(piece->owner, piece->charged);
 	piece->charged = 0;
-	if (piece->wait)
-		fput(piece->wait);
+	vmfork_snapshot_put(piece->wait);
 	piece->wait = NULL;
 }

@@ -13,10 +13,13 @@
 #include <linux/vmfork.h>
 
 #include "ranges.h"
+#include "tree.h"
 
-struct vmfork_mapping;
+struct file;
+struct vmfork_dirty;
 struct vmfork_owner;
 struct vmfork_snapshot;
+struct vmfork_target;
 
 /**
  * struct vmfork_large - a large folio that was collected, whole or in part
@@ -25,6 +28,7 @@ struct vmfork_snapshot;
  * @index: in the snapshot, of the folio's first page, collected or not
  * @refs: our references
  * @maps: the mappings of it that the walk has seen, each one reference
+ * @whole: it was collected as one huge page
  * @nr: pages of it that were collected
  * @exclusive: only this process had it when it was collected
  * @copied: why it could not be stolen; NULL if it was.  One of the counters
@@ -38,6 +42,7 @@ struct vmfork_large {
 	unsigned int maps;
 	unsigned int nr;
 	bool exclusive;
+	bool whole;
 	u64 *copied;
 };
 
@@ -59,16 +64,19 @@ struct vmfork_large_chunk {
 /**
  * struct vmfork_piece - a piece and how far its capture has come
  * @snap: captured into
+ * @tree: what the snapshot's tree will be when the piece is captured
  * @mm: captured from
  * @addr: where it begins
  * @len: its length in bytes
  * @index: its first page in the snapshot
  * @vm_flags: what the VMA must still be when its turn comes
  * @wiped: it is MADV_WIPEONFORK memory, and left as it is
+ * @remapped: it is a mapping of a snapshot already
  * @counts: the capture's results, which the piece adds to
  * @why: why it was refused
- * @cancel: set when the caller was killed while another task captures
- * @mapping: for the new VMA, allocated before
+ * @target: who may be killed
+ * @mapping: file of the mapping that takes the piece's place, made before
+ * @dirty: where it may have private pages, if that is known
  * @larges: struct vmfork_large_chunk
  * @spare: pages for copies, allocated before the unmapping
  * @smalls: small pages that were collected
@@ -79,25 +87,30 @@ struct vmfork_large_chunk {
  * @owner: who is charged for the pages
  * @charged: pages that it is charged for, and that are not the tree's yet
  * @patience: how often @busy and @pinned may still ask for a retry
- * @wait: a snapshot that has to be finished first; a file reference
+ * @wait: a snapshot that has to be finished first; a reference
  * @seq_held: mm->write_protect_seq is held
+ * @begin_ns: when collecting began
  * @collected: the pages are in the tree
  * @stolen: ->mmap() was called, they are the snapshot's own
  * @spin_ns: how long it may still look whether references go away
  * @collected_ns: when collecting was over
+ * @held_ns: how long the mmap lock was held
  */
 struct vmfork_piece {
 	struct vmfork_snapshot *snap;
+	struct vmfork_tree tree;
 	struct mm_struct *mm;
 	unsigned long addr;
 	unsigned long len;
 	u64 index;
 	vm_flags_t vm_flags;
 	bool wiped;
+	bool remapped;
 	struct vmfork_capture *counts;
 	struct vmfork_refused *why;
-	const bool *cancel;
-	struct vmfork_mapping *mapping;
+	const struct vmfork_target *target;
+	struct file *mapping;
+	const struct vmfork_dirty *dirty;
 	struct list_head larges;
 	struct list_head spare;
 	u64 smalls;
@@ -108,21 +121,30 @@ struct vmfork_piece {
 	struct vmfork_owner *owner;
 	u64 charged;
 	unsigned int patience;
-	struct file *wait;
+	struct vmfork_snapshot *wait;
 	bool seq_held;
 	bool collected;
 	bool stolen;
 	u64 spin_ns;
+	u64 begin_ns;
 	u64 collected_ns;
+	u64 held_ns;
 };
 
+int vmfork_piece_begin(struct vmfork_piece *piece,
+		       const struct vmfork_snapshot *source, u64 source_index);
 int vmfork_piece_capture(struct vmfork_piece *piece, struct file *file);
 unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 				   unsigned long addr, unsigned long len);
 int vmfork_piece_mmap(struct vmfork_piece *piece, struct vm_area_struct *vma);
 void vmfork_piece_release(struct vmfork_piece *piece);
+void vmfork_piece_commit(struct vmfork_piece *piece);
+void vmfork_piece_held(struct vmfork_piece *piece);
+void vmfork_piece_seq_end(struct vmfork_piece *piece);
 void vmfork_piece_steal(struct vmfork_piece *piece);
 u32 vmfork_check_vma(const struct vm_area_struct *vma);
+int vmfork_piece_check_source(struct vmfork_piece *piece,
+			      struct vm_area_struct *vma);
 int vmfork_piece_swapin(struct vmfork_piece *piece);
 
 #endif /* VMFORK_PIECE_H */

@@ -29,6 +29,8 @@ static const int refusal_errno[] = {
 	[VMFORK_SWAPIN]		= -EIO,
 	[VMFORK_DYING]		= -ESRCH,
 	[VMFORK_QUOTA]		= -EDQUOT,
+	[VMFORK_NO_MAPPING]	= -ENXIO,
+	[VMFORK_SIZE]		= -ERANGE,
 };
 
 /**
@@ -107,6 +109,43 @@ int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
 	}
 	if (!*size)
 		*size = end;
+	return 0;
+}
+
+/**
+ * vmfork_check_ranges() - check ranges of addresses
+ * @ranges: to check
+ * @nr: how many
+ * @apart: they must not overlap (takes time as the square of @nr)
+ * @task_size: end of the user address space, in bytes
+ * @why: set on failure
+ *
+ * Return: 0 or the errno of the refusal.
+ */
+int vmfork_check_ranges(const struct vmfork_range *ranges, u32 nr,
+			bool apart, u64 task_size, struct vmfork_refused *why)
+{
+	u32 i, j, reason = VMFORK_OK;
+
+	for (i = 0; i < nr; i++) {
+		const struct vmfork_range *a = &ranges[i];
+
+		if (!a->len || (a->start | a->len) & PAGE_OFFSET_BITS)
+			reason = VMFORK_UNALIGNED;
+		else if (a->start >= task_size ||
+			 a->len > task_size - a->start)
+			reason = VMFORK_OVERFLOW;
+		for (j = 0; apart && !reason && j < i; j++)
+			if (overlap(a->start, a->len, ranges[j].start,
+				    ranges[j].len))
+				reason = VMFORK_OVERLAP;
+		if (reason) {
+			why->reason = reason;
+			why->region = i;
+			why->addr = a->start;
+			return vmfork_refusal_errno(reason);
+		}
+	}
 	return 0;
 }
 

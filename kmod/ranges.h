@@ -23,6 +23,8 @@ struct vmfork_refused {
 int vmfork_refusal_errno(u32 reason);
 int vmfork_check_regions(const struct vmfork_region *regions, u32 nr,
 			 u64 task_size, u64 *size, struct vmfork_refused *why);
+int vmfork_check_ranges(const struct vmfork_range *ranges, u32 nr,
+			bool apart, u64 task_size, struct vmfork_refused *why);
 bool vmfork_next_kept(const struct vmfork_region *regions, u32 nr,
 		      u64 range_end, u64 *addr, u64 *end);
 

@@ -25,15 +25,32 @@ static int snapfs_pins;
 
 static void snapfs_evict_inode(struct inode *inode)
 {
-	struct vmfork_snapshot *snap = inode->i_private;
+	struct vmfork_shown *shown = inode->i_private;
 
 	clear_inode(inode);
-	if (snap) {
+	if (shown) {
 		inode->i_private = NULL;
-		vmfork_snapshot_free(snap);
+		shown->ops->evict(shown);
 		vmfork_snapfs_unpin();
 	}
 }
+
+/* As it is in /proc/PID/maps and fd: there is no such name to open. */
+static char *snapfs_dname(struct dentry *dentry, char *buffer, int buflen)
+{
+	struct vmfork_shown *shown = d_inode(dentry)->i_private;
+	char name[48];
+	int len = snprintf(name, sizeof(name), "/vmfork:%llu (deleted)",
+			   READ_ONCE(shown->id)) + 1;
+
+	if (len > buflen)
+		return ERR_PTR(-ENAMETOOLONG);
+	return memcpy(buffer + buflen - len, name, len);
+}
+
+static const struct dentry_operations snapfs_dentry_ops = {
+	.d_dname	= snapfs_dname,
+};
 
 static const struct super_operations snapfs_super_ops = {
 	.statfs		= simple_statfs,
@@ -48,6 +65,7 @@ static int snapfs_init_fs_context(struct fs_context *fc)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->ops = &snapfs_super_ops;
+	ctx->dops = &snapfs_dentry_ops;
 	return 0;
 }
 
@@ -76,43 +94,70 @@ void vmfork_snapfs_unpin(void)
 	simple_release_fs(&snapfs_mount, &snapfs_pins);
 }
 
-/**
- * vmfork_snapfs_inode() - a new inode for a snapshot
- *
- * The file system is pinned.  Once ->i_private is set, the inode owns that
- * snapshot, and one pin.
- *
- * Return: the inode or ERR_PTR(-ENOMEM).
- */
-struct inode *vmfork_snapfs_inode(void)
+static int snapfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			  struct iattr *attr)
+{
+	if (attr->ia_valid & ATTR_SIZE)
+		return -EPERM;
+	return simple_setattr(idmap, dentry, attr);
+}
+
+static const struct inode_operations snapfs_iops = {
+	.setattr	= snapfs_setattr,
+};
+
+static struct inode *snapfs_inode(u64 size)
 {
 	struct inode *inode = new_inode(snapfs_mount->mnt_sb);
 
 	if (!inode)
 		return ERR_PTR(-ENOMEM);
 	inode->i_ino = get_next_ino();
+	inode->i_mode = S_IFREG | 0600;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	inode->i_size = size;
+	inode->i_op = &snapfs_iops;
+	inode->i_fop = &vmfork_snapshot_fops;
+	simple_inode_init_ts(inode);
 	return inode;
 }
 
 /**
- * vmfork_snapfs_file() - open a new inode
- * @inode: its reference becomes the file's
- * @name: for /proc/PID/maps and such
- * @fops: its operations, which hold the module while it is open
+ * vmfork_snapfs_file() - a file of a new inode
+ * @shown: what the inode shows; on success it is the inode's, until evicted
+ * @size: of the inode in bytes
+ * @fops: of this file; whoever opens the inode again gets a snapshot's file
  *
- * Return: a file, or an ERR_PTR() and @inode is still the caller's.
+ * Return: the file or an ERR_PTR().
  */
-struct file *vmfork_snapfs_file(struct inode *inode, const char *name,
+struct file *vmfork_snapfs_file(struct vmfork_shown *shown, u64 size,
 				const struct file_operations *fops)
 {
+	struct inode *inode;
 	struct file *file;
+	int err;
 
+	err = vmfork_snapfs_pin();
+	if (err)
+		return ERR_PTR(err);
+	inode = snapfs_inode(size);
+	if (IS_ERR(inode)) {
+		vmfork_snapfs_unpin();
+		return ERR_CAST(inode);
+	}
 	__module_get(fops->owner);
-	file = alloc_file_pseudo(inode, snapfs_mount, name,
-				 O_RDWR | O_LARGEFILE, fops);
-	if (IS_ERR(file))
+	file = alloc_file_pseudo(inode, snapfs_mount, "", O_RDWR | O_LARGEFILE,
+				 fops);
+	if (IS_ERR(file)) {
 		module_put(fops->owner);
-	else	/* What an open(2) of the inode would have set. */
-		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+		iput(inode);
+		vmfork_snapfs_unpin();
+		return file;
+	}
+	/* What an open(2) of the inode would have set. */
+	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	/* From here on the inode owns what it shows, and the pin. */
+	inode->i_private = shown;
 	return file;
 }

@@ -2,8 +2,8 @@
 /*
  * A snapshot and its file.
  *
- * The inode owns the snapshot: open files, mappings (by their vm_file) and
- * nothing else keep it.  After vmfork_snapshot_finish() it never changes.
+ * Its inode, open files and mappings keep it.  After vmfork_snapshot_finish()
+ * it never changes.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -20,14 +20,19 @@
 #include <linux/timekeeping.h>
 #include <linux/uio.h>
 #include <linux/vmfork.h>
+#include <linux/workqueue.h>
 
+#include "diff.h"
 #include "ioctl.h"
 #include "mapping.h"
 #include "piece.h"
+#include "prefault.h"
+#include "reset.h"
 #include "snapfs.h"
 #include "snapshot.h"
 
 static atomic64_t last_id;
+static struct workqueue_struct *free_wq;
 
 /**
  * vmfork_snapshot_ready() - is a snapshot finished
@@ -40,6 +45,16 @@ bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap)
 {
 	/* Pairs with vmfork_snapshot_finish(). */
 	return smp_load_acquire(&snap->ready);
+}
+
+static struct page *get_tree_page(const struct vmfork_tree *tree, u64 index,
+				  bool *huge)
+{
+	struct page *page = vmfork_tree_page(tree, index, huge);
+
+	if (page)
+		get_page(page);
+	return page;
 }
 
 /**
@@ -56,10 +71,10 @@ struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
 	struct page *page;
 
 	if (likely(vmfork_snapshot_ready(snap)))
-		return vmfork_tree_get_page(&snap->tree, index, huge);
+		return get_tree_page(&snap->tree, index, huge);
 
 	read_lock(&snap->tree.lock);
-	page = vmfork_tree_get_page(&snap->tree, index, huge);
+	page = get_tree_page(&snap->tree, index, huge);
 	read_unlock(&snap->tree.lock);
 	return page;
 }
@@ -133,26 +148,40 @@ static loff_t snapshot_llseek(struct file *file, loff_t offset, int whence)
 
 static int snapshot_open(struct inode *inode, struct file *file)
 {
-	struct vmfork_snapshot *snap = inode->i_private;
+	struct vmfork_shown *shown = inode->i_private;
+	struct vmfork_snapshot *snap = shown->ops->snapshot(shown);
 
-	/* By way of /proc/PID/map_files, before its capture is over. */
-	return vmfork_snapshot_ready(snap) ? 0 : -EBUSY;
+	if (!vmfork_snapshot_ready(snap)) {
+		/* By way of /proc/PID/map_files, before its capture is over. */
+		vmfork_snapshot_put(snap);
+		return -EBUSY;
+	}
+	inode->i_blocks = vmfork_tree_pages(&snap->tree) << (PAGE_SHIFT - 9);
+	file->private_data = snap;
+	return 0;
+}
+
+static int snapshot_release(struct inode *inode, struct file *file)
+{
+	vmfork_snapshot_put(file->private_data);
+	return 0;
 }
 
 static int snapshot_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
-	struct vmfork_mapping *mapping;
+	struct file *mapping;
 
 	if (READ_ONCE(snap->capturer) == current)
 		return vmfork_piece_mmap(snap->piece, vma);
 
 	if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
 		return -EPERM;
-	mapping = vmfork_mapping_alloc(GFP_KERNEL);
-	if (!mapping)
-		return -ENOMEM;
-	vmfork_mapping_attach(mapping, vma);
+	mapping = vmfork_mapping_create(snap);
+	if (IS_ERR(mapping))
+		return PTR_ERR(mapping);
+	vmfork_mapping_attach(mapping, vma, vmfork_wants_batches(snap));
+	fput(mapping);
 	return 0;
 }
 
@@ -201,7 +230,7 @@ static long snapshot_info(struct vmfork_snapshot *snap,
 	if (info.flags)
 		return -EINVAL;
 
-	info.id = snap->id;
+	info.id = snap->shown.id;
 	info.snapshot_size = snap->size;
 	info.pages = vmfork_tree_pages(&snap->tree);
 	info.pages_huge = vmfork_tree_huge_folios(&snap->tree) * HPAGE_PMD_NR;
@@ -216,10 +245,21 @@ static long snapshot_info(struct vmfork_snapshot *snap,
 static long snapshot_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
+	void __user *p = (void __user *)arg;
+
+	if (VMFORK_IOC_SIZELESS(cmd) == VMFORK_IOC_SIZELESS(VMFORK_INFO))
+		return snapshot_info(snap, p);
+	/* What comes now lets its pages be read. */
+	if (!(file->f_mode & FMODE_READ))
+		return -EBADF;
 	switch (VMFORK_IOC_SIZELESS(cmd)) {
-	case VMFORK_IOC_SIZELESS(VMFORK_INFO):
-		return snapshot_info(vmfork_file_snapshot(file),
-				     (void __user *)arg);
+	case VMFORK_IOC_SIZELESS(VMFORK_RESET):
+		return vmfork_reset_ioctl(file, p);
+	case VMFORK_IOC_SIZELESS(VMFORK_DIFF):
+		return vmfork_diff_ioctl(snap, p);
+	case VMFORK_IOC_SIZELESS(VMFORK_PREFAULT):
+		return vmfork_prefault_ioctl(p);
 	default:
 		return -ENOTTY;
 	}
@@ -230,7 +270,7 @@ static void snapshot_show_fdinfo(struct seq_file *m, struct file *file)
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 	u64 pages = vmfork_tree_pages(&snap->tree);
 
-	seq_printf(m, "vmfork-id:\t%llu\n", snap->id);
+	seq_printf(m, "vmfork-id:\t%llu\n", snap->shown.id);
 	seq_printf(m, "vmfork-size:\t%llu\n", snap->size);
 	seq_printf(m, "vmfork-pages:\t%llu\n", pages);
 	seq_printf(m, "vmfork-pages-huge:\t%llu\n",
@@ -240,9 +280,10 @@ static void snapshot_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "vmfork-creator:\t%d\n", creator_of(snap));
 }
 
-static const struct file_operations snapshot_fops = {
+const struct file_operations vmfork_snapshot_fops = {
 	.owner			= THIS_MODULE,
 	.open			= snapshot_open,
+	.release		= snapshot_release,
 	.llseek			= snapshot_llseek,
 	.read_iter		= snapshot_read_iter,
 	.write_iter		= snapshot_write_iter,
@@ -256,18 +297,6 @@ static const struct file_operations snapshot_fops = {
 	.show_fdinfo		= snapshot_show_fdinfo,
 };
 
-static int snapshot_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
-			    struct iattr *attr)
-{
-	if (attr->ia_valid & ATTR_SIZE)
-		return -EPERM;
-	return simple_setattr(idmap, dentry, attr);
-}
-
-static const struct inode_operations snapshot_iops = {
-	.setattr	= snapshot_setattr,
-};
-
 /**
  * vmfork_file_snapshot() - the snapshot behind a file
  * @file: of a snapshot, or any other
@@ -276,9 +305,9 @@ static const struct inode_operations snapshot_iops = {
  */
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file)
 {
-	if (file->f_op != &snapshot_fops)
+	if (file->f_op != &vmfork_snapshot_fops)
 		return NULL;
-	return file_inode(file)->i_private;
+	return file->private_data;
 }
 
 /**
@@ -298,15 +327,102 @@ void vmfork_snapshot_finish(struct file *file)
 }
 
 /**
- * vmfork_snapshot_free() - free a snapshot and what only it holds
- * @snap: its inode is being evicted
+ * vmfork_snapshot_get() - take a reference
+ * @snap: held by the caller in some way
+ *
+ * Return: @snap.
  */
-void vmfork_snapshot_free(struct vmfork_snapshot *snap)
+struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap)
+{
+	refcount_inc(&snap->refs);
+	return snap;
+}
+
+static void snapshot_free(struct vmfork_snapshot *snap)
 {
 	vmfork_tree_destroy(&snap->tree);
 	put_pid(snap->creator);
 	kfree(snap);
 }
+
+/**
+ * vmfork_snapshot_put() - drop a reference
+ * @snap: may be NULL
+ *
+ * The last one frees the snapshot and what only it holds.  May sleep.
+ */
+void vmfork_snapshot_put(struct vmfork_snapshot *snap)
+{
+	if (snap && refcount_dec_and_test(&snap->refs))
+		snapshot_free(snap);
+}
+
+static void free_later(struct work_struct *work)
+{
+	snapshot_free(container_of(work, struct vmfork_snapshot, free_work));
+}
+
+/**
+ * vmfork_snapshot_put_later() - drop a reference, in somebody's pause
+ * @snap: may be NULL
+ *
+ * As vmfork_snapshot_put(), but it does not take this task's time.
+ */
+void vmfork_snapshot_put_later(struct vmfork_snapshot *snap)
+{
+	if (!snap || !refcount_dec_and_test(&snap->refs))
+		return;
+	INIT_WORK(&snap->free_work, free_later);
+	queue_work(free_wq, &snap->free_work);
+}
+
+/**
+ * vmfork_snapshot_flush() - wait until all that is to be freed later is free
+ */
+void vmfork_snapshot_flush(void)
+{
+	flush_workqueue(free_wq);
+}
+
+/**
+ * vmfork_snapshot_setup() - once, before the first snapshot
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmfork_snapshot_setup(void)
+{
+	free_wq = alloc_workqueue("vmfork_free", WQ_UNBOUND | WQ_MEM_RECLAIM,
+				  0);
+	return free_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * vmfork_snapshot_cleanup() - undo vmfork_snapshot_setup()
+ */
+void vmfork_snapshot_cleanup(void)
+{
+	destroy_workqueue(free_wq);
+}
+
+static struct vmfork_snapshot *shown_snapshot(struct vmfork_shown *shown)
+{
+	return container_of(shown, struct vmfork_snapshot, shown);
+}
+
+static struct vmfork_snapshot *shown_get(struct vmfork_shown *shown)
+{
+	return vmfork_snapshot_get(shown_snapshot(shown));
+}
+
+static void shown_evict(struct vmfork_shown *shown)
+{
+	vmfork_snapshot_put(shown_snapshot(shown));
+}
+
+static const struct vmfork_shown_ops shown_ops = {
+	.snapshot	= shown_get,
+	.evict		= shown_evict,
+};
 
 static struct vmfork_snapshot *snapshot_alloc(u64 size)
 {
@@ -315,7 +431,9 @@ static struct vmfork_snapshot *snapshot_alloc(u64 size)
 	snap = kzalloc(sizeof(*snap), VMFORK_GFP | __GFP_ACCOUNT);
 	if (!snap)
 		return NULL;
-	snap->id = atomic64_inc_return(&last_id);
+	snap->shown.ops = &shown_ops;
+	snap->shown.id = atomic64_inc_return(&last_id);
+	refcount_set(&snap->refs, 1);
 	snap->size = size;
 	vmfork_tree_init(&snap->tree, size >> PAGE_SHIFT);
 	init_waitqueue_head(&snap->waiting);
@@ -332,44 +450,15 @@ static struct vmfork_snapshot *snapshot_alloc(u64 size)
  */
 struct file *vmfork_snapshot_create(u64 size)
 {
-	struct vmfork_snapshot *snap;
-	struct inode *inode;
+	struct vmfork_snapshot *snap = snapshot_alloc(size);
 	struct file *file;
-	char name[32];
-	int err;
 
-	err = vmfork_snapfs_pin();
-	if (err)
-		return ERR_PTR(err);
-	inode = vmfork_snapfs_inode();
-	if (IS_ERR(inode)) {
-		err = PTR_ERR(inode);
-		goto err_unpin;
-	}
-	snap = snapshot_alloc(size);
-	if (!snap) {
-		err = -ENOMEM;
-		goto err_inode;
-	}
-	/* From here on the inode owns the snapshot and the pin. */
-	inode->i_private = snap;
-	inode->i_mode = S_IFREG | 0600;
-	inode->i_uid = current_fsuid();
-	inode->i_gid = current_fsgid();
-	inode->i_size = size;
-	inode->i_op = &snapshot_iops;
-	inode->i_fop = &snapshot_fops;
-	simple_inode_init_ts(inode);
-
-	snprintf(name, sizeof(name), "vmfork:%llu", snap->id);
-	file = vmfork_snapfs_file(inode, name, &snapshot_fops);
+	if (!snap)
+		return ERR_PTR(-ENOMEM);
+	file = vmfork_snapfs_file(&snap->shown, size, &vmfork_snapshot_fops);
 	if (IS_ERR(file))
-		iput(inode);
+		vmfork_snapshot_put(snap);
+	else
+		file->private_data = vmfork_snapshot_get(snap);
 	return file;
-
-err_inode:
-	iput(inode);
-err_unpin:
-	vmfork_snapfs_unpin();
-	return ERR_PTR(err);
 }

@@ -5,20 +5,23 @@
 #ifndef VMFORK_SNAPSHOT_H
 #define VMFORK_SNAPSHOT_H
 
+#include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
+#include "snapfs.h"
 #include "tree.h"
 
 struct file;
-struct inode;
 struct pid;
 struct vmfork_piece;
 struct vm_area_struct;
 
 /**
- * struct vmfork_snapshot - one snapshot, owned by its inode
- * @id: unique until the module is unloaded
+ * struct vmfork_snapshot - one snapshot
+ * @shown: by its own inode
+ * @refs: held by its inode, open files, and mappings
  * @size: in bytes, the inode's i_size
  * @tree: its pages
  * @ready: @tree is finished.  Before that, only what was captured so far is
@@ -29,9 +32,11 @@ struct vm_area_struct;
  * @piece: what is being captured
  * @creator: the process that captured it
  * @created_ns: CLOCK_BOOTTIME of its capture
+ * @free_work: frees it
  */
 struct vmfork_snapshot {
-	u64 id;
+	struct vmfork_shown shown;
+	refcount_t refs;
 	u64 size;
 	struct vmfork_tree tree;
 	bool ready;
@@ -40,14 +45,22 @@ struct vmfork_snapshot {
 	struct vmfork_piece *piece;
 	struct pid *creator;
 	u64 created_ns;
+	struct work_struct free_work;
 };
 
 struct file *vmfork_snapshot_create(u64 size);
-void vmfork_snapshot_free(struct vmfork_snapshot *snap);
+struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap);
+void vmfork_snapshot_put(struct vmfork_snapshot *snap);
+void vmfork_snapshot_put_later(struct vmfork_snapshot *snap);
+void vmfork_snapshot_flush(void);
+int vmfork_snapshot_setup(void);
+void vmfork_snapshot_cleanup(void);
 void vmfork_snapshot_finish(struct file *file);
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
 bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);
 struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
 				      bool *huge);
+
+extern const struct file_operations vmfork_snapshot_fops;
 
 #endif /* VMFORK_SNAPSHOT_H */

@@ -69,7 +69,7 @@ static void spin(struct vmfork_piece *piece)
  * times before a page is copied for it.
  */
 static u64 *take(struct vmfork_piece *piece, struct folio *folio, int refs,
-		 u64 index)
+		 u64 index, bool spread)
 {
 	u16 owner = vmfork_owner_number(piece->owner);
 	struct vmfork_capture *counts = piece->counts;
@@ -78,7 +78,7 @@ static u64 *take(struct vmfork_piece *piece, struct folio *folio, int refs,
 		return &counts->copied_ksm;
 	if (folio_zonenum(folio) == ZONE_MOVABLE)
 		return &counts->copied_partial;
-	while (!vmfork_folio_take(folio, refs, index, owner)) {
+	while (!vmfork_folio_take(folio, refs, index, owner, spread)) {
 		if (folio_mapped(folio))
 			return &counts->copied_shared;
 		if (!piece->spin_ns || folio_test_swapcache(folio))
@@ -95,7 +95,8 @@ static u64 *take_large(struct vmfork_piece *piece, struct vmfork_large *l)
 
 	if (vmfork_large_is_part(l))
 		return &piece->counts->copied_partial;
-	why = take(piece, l->folio, l->refs, l->index);
+	why = take(piece, l->folio, l->refs, l->index,
+		   !l->whole || l->maps > 1);
 	if (why == &piece->counts->copied_shared && l->exclusive)
 		return &piece->counts->copied_partial;
 	return why;
@@ -117,15 +118,13 @@ static struct page *copy_of(struct vmfork_piece *piece, struct page *old,
 	return page;
 }
 
-static void steal_leaf(struct vmfork_piece *piece, struct vmfork_node *leaf,
+static void steal_leaf(struct vmfork_piece *piece, unsigned long *slot,
 		       u64 index, u64 end, struct large_cursor *cursor,
 		       struct vmfork_large **large)
 {
 	struct vmfork_capture *counts = piece->counts;
-	unsigned long *slot = &leaf->slots[index & VMFORK_NODE_MASK];
 	struct folio *folio;
 	struct page *page;
-	u64 stolen = 0;
 	u64 *why;
 
 	for (; index < end; index++, slot++) {
@@ -137,21 +136,18 @@ static void steal_leaf(struct vmfork_piece *piece, struct vmfork_node *leaf,
 			*large = large_of(cursor, *large, folio);
 			why = (*large)->copied;
 		} else {
-			why = take(piece, folio, 1, index);
+			why = take(piece, folio, 1, index, false);
 		}
-		leaf->nr_fresh--;
 		if (likely(!why)) {
-			WRITE_ONCE(*slot, (unsigned long)page);
-			stolen++;
+			*slot = (unsigned long)page;
+			counts->pages_stolen++;
 			continue;
 		}
-		WRITE_ONCE(*slot, (unsigned long)copy_of(piece, page, index));
+		*slot = (unsigned long)copy_of(piece, page, index);
 		put_page(page);
 		counts->pages_copied++;
 		(*why)++;
 	}
-	counts->pages_stolen += stolen;
-	cond_resched();
 }
 
 /**
@@ -160,11 +156,10 @@ static void steal_leaf(struct vmfork_piece *piece, struct vmfork_node *leaf,
  */
 void vmfork_piece_steal(struct vmfork_piece *piece)
 {
-	struct vmfork_tree *tree = &piece->snap->tree;
 	u64 index = piece->index, end = index + (piece->len >> PAGE_SHIFT);
 	struct large_cursor cursor = { .head = &piece->larges };
 	struct vmfork_large *large;
-	struct vmfork_node *leaf;
+	unsigned int level;
 	unsigned long *slot;
 	u64 next;
 
@@ -172,23 +167,26 @@ void vmfork_piece_steal(struct vmfork_piece *piece)
 		large->copied = take_large(piece, large);
 
 	cursor = (struct large_cursor) { .head = &piece->larges };
-	for (large = NULL; index < end; index = next) {
-		next = min(end, (index | VMFORK_NODE_MASK) + 1);
-		slot = vmfork_tree_fresh_slot(tree, index);
-		if (!slot)
+	large = NULL;
+	while ((slot = vmfork_tree_next_fresh(&piece->tree, &index, end,
+					      &level))) {
+		cond_resched();
+		if (!level) {
+			next = min(end, (index | (VMFORK_RUN_PAGES - 1)) + 1);
+			steal_leaf(piece, slot, index, next, &cursor, &large);
+			index = next;
 			continue;
-		if (*slot & VMFORK_SLOT_HUGE) {
-			struct page *page = vmfork_slot_page(*slot);
-
-			large = large_of(&cursor, large, page_folio(page));
-			if (!large->copied) {
-				WRITE_ONCE(*slot, *slot & ~VMFORK_SLOT_FRESH);
-				piece->counts->pages_stolen += HPAGE_PMD_NR;
-				continue;
-			}
 		}
-		leaf = vmfork_tree_leaf(tree, index,
-					GFP_KERNEL | __GFP_NOFAIL);
-		steal_leaf(piece, leaf, index, next, &cursor, &large);
+		large = large_of(&cursor, large,
+				 page_folio(vmfork_slot_page(*slot)));
+		if (!large->copied) {
+			*slot &= ~VMFORK_SLOT_FRESH;
+			piece->counts->pages_stolen += VMFORK_HUGE_PAGES;
+			index += VMFORK_HUGE_PAGES;
+			continue;
+		}
+		/* Copied page by page: make it a leaf, and come by again. */
+		vmfork_tree_leaf(&piece->tree, index,
+				 GFP_KERNEL | __GFP_NOFAIL);
 	}
 }

@@ -7,10 +7,13 @@
 
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
-#include <linux/sched/signal.h>
+#include <linux/pagemap.h>
 
+#include "dirty.h"
+#include "mapping.h"
 #include "piece.h"
 #include "ptwalk.h"
+#include "target.h"
 
 #define SWAPIN_BATCH	64
 
@@ -83,8 +86,9 @@ static int swapin_batch(struct vmfork_piece *piece, const struct swapin *s)
 	int err;
 
 	for (i = 0; i < s->nr; i++) {
-		if (fatal_signal_pending(current) || READ_ONCE(*piece->cancel))
-			return -EINTR;
+		err = vmfork_target_check_killed(piece->target);
+		if (err)
+			return err;
 		err = swapin_one(piece, s->addrs[i]);
 		if (err < 0)
 			return err;
@@ -95,6 +99,29 @@ static int swapin_batch(struct vmfork_piece *piece, const struct swapin *s)
 		}
 	}
 	return 0;
+}
+
+/*
+ * The next part of [*addr, end) in which something may be swapped out: private
+ * pages only are.  False if there is none.
+ */
+static bool next_part(struct vmfork_piece *piece, unsigned long *addr,
+		      unsigned long *part_end, unsigned long end)
+{
+	struct vm_area_struct *vma = find_vma(piece->mm, *addr);
+	struct vmfork_mapping *mapping = vma ? vmfork_vma_mapping(vma) : NULL;
+
+	*part_end = end;
+	if (!mapping || vma->vm_start > *addr)
+		return *addr < end;
+	end = min(end, vma->vm_end);
+	*part_end = end;
+	if (!vmfork_dirty_knows(mapping->dirty, piece->mm, *addr, end,
+				linear_page_index(vma, *addr)))
+		return true;
+	if (!vmfork_dirty_next(mapping->dirty, addr, part_end, end))
+		*addr = end;
+	return true;
 }
 
 /**
@@ -108,19 +135,22 @@ static int swapin_batch(struct vmfork_piece *piece, const struct swapin *s)
 int vmfork_piece_swapin(struct vmfork_piece *piece)
 {
 	unsigned long addr = piece->addr, end = piece->addr + piece->len;
+	unsigned long part_end;
 	struct swapin s;
 	int err;
 
 	do {
-		s.nr = 0;
-		s.next = end;
 		err = mmap_read_lock_killable(piece->mm);
 		if (err)
 			return err;
-		vmfork_walk(piece->mm, addr, end, &swapin_ops, &s);
+		s.nr = 0;
+		while (s.nr < SWAPIN_BATCH && addr < end &&
+		       next_part(piece, &addr, &part_end, end)) {
+			vmfork_walk(piece->mm, addr, part_end, &swapin_ops, &s);
+			addr = s.nr < SWAPIN_BATCH ? part_end : s.next;
+		}
 		err = swapin_batch(piece, &s);
 		mmap_read_unlock(piece->mm);
-		addr = s.next;
-	} while (!err && s.nr == SWAPIN_BATCH && addr < end);
+	} while (!err && addr < end);
 	return err;
 }

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page tree: a persistent radix tree of 512-way nodes, shaped like page
- * tables.
+ * The page tree: a persistent radix tree.
  *
- * A leaf (level 0) spans 2 MiB; a slot one level up may hold a 2 MiB folio
- * itself.  Nodes and pages are reference-counted and shared between trees.
- * Who changes a tree first makes the path to the change his own: a node that
- * others can reach too (its count is not 1) is replaced by a copy, which
- * takes a reference on everything that the original points to.  So a finished
- * tree never changes, whatever is built on it later.
+ * Nodes and pages are reference-counted and shared between trees.  Who changes
+ * a tree first makes the path to the change his own: a node that others can
+ * reach too (its count is not 1) is replaced by a copy, which takes a reference
+ * on everything that the original points to.  So a finished tree never
+ * changes, whatever is built on it later, and what two trees have in common is
+ * there once.
  *
- * A tree that is being built has one writer.  Readers of what is finished in
- * it hold @lock; readers of a finished tree need none.
+ * A change is made to a tree of its own, which begins as a copy of the other
+ * (that costs one reference) and takes its place when it is complete.  So it is
+ * made as a whole or not at all, and readers see the one tree or the other.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -26,59 +29,86 @@
 #include "pages.h"
 #include "tree.h"
 
-static struct kmem_cache *node_cache;
+/* What a slot of each level spans, in powers of two; and its nodes' slots. */
+static const u8 shifts[VMFORK_MAX_LEVEL + 2] = { 0, 4, 9, 18, 27, 36 };
 
-static unsigned int level_shift(unsigned int level)
+static struct kmem_cache *caches[VMFORK_MAX_LEVEL + 1];
+
+static unsigned int nr_slots(unsigned int level)
 {
-	return level * VMFORK_NODE_SHIFT;
+	return 1U << (shifts[level + 1] - shifts[level]);
 }
 
-static unsigned long slot_index(u64 index, unsigned int level)
+static u64 span(unsigned int level)
 {
-	return (index >> level_shift(level)) & VMFORK_NODE_MASK;
+	return 1ULL << shifts[level];
 }
 
-static struct vmfork_node *node_alloc(gfp_t gfp)
+static unsigned long slot_nr(u64 index, unsigned int level)
+{
+	return (index >> shifts[level]) & (nr_slots(level) - 1);
+}
+
+static struct vmfork_node *node_alloc(unsigned int level, gfp_t gfp)
 {
 	struct vmfork_node *node;
 
-	node = kmem_cache_zalloc(node_cache, gfp | __GFP_ACCOUNT);
-	if (node)
+	node = kmem_cache_zalloc(caches[level], gfp | __GFP_ACCOUNT);
+	if (node) {
 		refcount_set(&node->refs, 1);
+		node->level = level;
+	}
 	return node;
 }
 
-static void slot_get(unsigned long slot)
+static inline void slot_get(unsigned long slot)
 {
 	if (!slot)
 		return;
 	if (slot & VMFORK_SLOT_NODE)
 		refcount_inc(&vmfork_slot_node(slot)->refs);
 	else
-		vmfork_page_get(vmfork_slot_page(slot),
+		vmfork_page_get(vmfork_slot_page(slot), 1,
 				slot & VMFORK_SLOT_FRESH);
 }
 
-/* Recurses once a level: VMFORK_MAX_LEVEL at most, whatever the history. */
+static void page_slot_put(unsigned long slot)
+{
+	vmfork_page_put(vmfork_slot_page(slot), slot & VMFORK_SLOT_FRESH);
+}
+
+/* Nodes on the way from the one that is freed down to where that has come. */
+struct freeing {
+	struct vmfork_node *node;
+	unsigned int next;
+};
+
 static void node_put(struct vmfork_node *node)
 {
-	unsigned long i, slot;
+	struct freeing path[VMFORK_MAX_LEVEL + 1], *at = path;
 
 	if (!refcount_dec_and_test(&node->refs))
 		return;
+	*at = (struct freeing) { node, 0 };
+	for (;;) {
+		unsigned long slot;
 
-	for (i = 0; i < VMFORK_NODE_SLOTS; i++) {
-		slot = node->slots[i];
+		node = at->node;
+		if (at->next == nr_slots(node->level)) {
+			kmem_cache_free(caches[node->level], node);
+			cond_resched();
+			if (at-- == path)
+				return;
+			continue;
+		}
+		slot = node->slots[at->next++];
 		if (!slot)
 			continue;
-		if (slot & VMFORK_SLOT_NODE)
-			node_put(vmfork_slot_node(slot));
-		else
-			vmfork_page_put(vmfork_slot_page(slot),
-					slot & VMFORK_SLOT_FRESH);
+		if (!(slot & VMFORK_SLOT_NODE))
+			page_slot_put(slot);
+		else if (refcount_dec_and_test(&vmfork_slot_node(slot)->refs))
+			*++at = (struct freeing) { vmfork_slot_node(slot), 0 };
 	}
-	kmem_cache_free(node_cache, node);
-	cond_resched();
 }
 
 static void slot_put(unsigned long slot)
@@ -88,51 +118,46 @@ static void slot_put(unsigned long slot)
 	if (slot & VMFORK_SLOT_NODE)
 		node_put(vmfork_slot_node(slot));
 	else
-		vmfork_page_put(vmfork_slot_page(slot),
-				slot & VMFORK_SLOT_FRESH);
+		page_slot_put(slot);
 }
 
 static struct vmfork_node *node_clone(const struct vmfork_node *node, gfp_t gfp)
 {
-	struct vmfork_node *copy = node_alloc(gfp);
-	unsigned long i;
+	struct vmfork_node *copy = node_alloc(node->level, gfp);
+	unsigned int i, n = nr_slots(node->level);
 
 	if (!copy)
 		return NULL;
-	for (i = 0; i < VMFORK_NODE_SLOTS; i++) {
+	for (i = 0; i < n; i++) {
 		copy->slots[i] = node->slots[i];
 		slot_get(copy->slots[i]);
 	}
-	copy->nr_fresh = node->nr_fresh;
 	return copy;
 }
 
-/* A leaf that says the same as the 2 MiB folio in @slot. */
-static struct vmfork_node *node_of_huge(unsigned long slot, gfp_t gfp)
+/* A node that says the same as the pages in @slot, one level above it. */
+static struct vmfork_node *node_of_pages(unsigned long slot, unsigned int level,
+					 gfp_t gfp)
 {
-	struct vmfork_node *leaf = node_alloc(gfp);
+	struct vmfork_node *node = node_alloc(level, gfp);
 	unsigned long fresh = slot & VMFORK_SLOT_FRESH;
 	struct page *page = vmfork_slot_page(slot);
-	unsigned long i;
+	unsigned int i, n = nr_slots(level);
 
-	if (!leaf)
+	if (!node)
 		return NULL;
-	for (i = 0; i < VMFORK_NODE_SLOTS; i++) {
-		struct page *sub = vmfork_subpage(page, i);
-
-		vmfork_page_get(sub, fresh);
-		leaf->slots[i] = (unsigned long)sub | fresh;
-	}
-	leaf->nr_fresh = fresh ? VMFORK_NODE_SLOTS : 0;
-	return leaf;
+	vmfork_page_get(page, n, fresh);
+	for (i = 0; i < n; i++)
+		node->slots[i] = fresh |
+			(unsigned long)vmfork_subpage(page, i << shifts[level]);
+	if (fresh)
+		node->changed = ~0U;
+	return node;
 }
 
-/*
- * Make what *@slot points to a node that only this tree can reach, and return
- * it.  Readers see either the old node or the new one, never a freed one.
- */
-static struct vmfork_node *own_node(struct vmfork_tree *tree,
-				    unsigned long *slot, gfp_t gfp)
+/* Make what *@slot points to a node of @level that only this tree can reach. */
+static struct vmfork_node *own_slot(unsigned long *slot, unsigned int level,
+				    gfp_t gfp)
 {
 	unsigned long old = *slot;
 	struct vmfork_node *node;
@@ -145,41 +170,52 @@ static struct vmfork_node *own_node(struct vmfork_tree *tree,
 		}
 		node = node_clone(node, gfp);
 	} else if (old) {
-		node = node_of_huge(old, gfp);
+		node = node_of_pages(old, level, gfp);
 	} else {
-		node = node_alloc(gfp);
+		node = node_alloc(level, gfp);
 	}
 	if (!node)
 		return NULL;
-
-	write_lock(&tree->lock);
 	*slot = (unsigned long)node | VMFORK_SLOT_NODE;
-	write_unlock(&tree->lock);
 	slot_put(old);
 	return node;
+}
+
+/*
+ * The same for what @node of @level, which is this tree's own already, has at
+ * @index.
+ */
+static struct vmfork_node *own_node(struct vmfork_node *node,
+				    unsigned int level, u64 index, gfp_t gfp)
+{
+	unsigned long nr = slot_nr(index, level);
+
+	if (level <= VMFORK_RUN_LEVEL)
+		node->changed |= BIT(nr);
+	return own_slot(&node->slots[nr], level - 1, gfp);
+}
+
+static struct vmfork_node *own_root(struct vmfork_tree *tree, gfp_t gfp)
+{
+	unsigned long slot = 0;
+
+	if (tree->root)
+		slot = (unsigned long)tree->root | VMFORK_SLOT_NODE;
+	if (!own_slot(&slot, tree->level, gfp))
+		return NULL;
+	tree->root = vmfork_slot_node(slot);
+	return tree->root;
 }
 
 /* The node of @level on the path to @index, private to @tree. */
 static struct vmfork_node *own_path(struct vmfork_tree *tree, u64 index,
 				    unsigned int level, gfp_t gfp)
 {
-	struct vmfork_node *node = tree->root;
+	struct vmfork_node *node = own_root(tree, gfp);
 	unsigned int l;
 
-	if (!node) {
-		node = node_alloc(gfp);
-		if (!node)
-			return NULL;
-		write_lock(&tree->lock);
-		tree->root = node;
-		write_unlock(&tree->lock);
-	}
-	node->sealed = false;
-	for (l = tree->level; l > level; l--) {
-		node = own_node(tree, &node->slots[slot_index(index, l)], gfp);
-		if (!node)
-			return NULL;
-	}
+	for (l = tree->level; node && l > level; l--)
+		node = own_node(node, l, index, gfp);
 	return node;
 }
 
@@ -192,15 +228,22 @@ static unsigned long find_slot(const struct vmfork_tree *tree, u64 index,
 	unsigned long slot;
 
 	*found = l + 1;
-	if (!node || index >> level_shift(l + 1))
+	if (!node || index >> shifts[l + 1])
 		return 0;
 	for (;; l--) {
-		slot = READ_ONCE(node->slots[slot_index(index, l)]);
+		slot = node->slots[slot_nr(index, l)];
 		*found = l;
 		if (l == level || !(slot & VMFORK_SLOT_NODE))
 			return slot;
 		node = vmfork_slot_node(slot);
 	}
+}
+
+/* The page at @index of those in a slot of @level, and all that follow it. */
+static struct page *page_in(unsigned long slot, unsigned int level, u64 index)
+{
+	return vmfork_subpage(vmfork_slot_page(slot),
+			      index & (span(level) - 1));
 }
 
 /**
@@ -211,9 +254,9 @@ static unsigned long find_slot(const struct vmfork_tree *tree, u64 index,
 void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages)
 {
 	tree->root = NULL;
-	tree->level = 1;
+	tree->level = VMFORK_HUGE_LEVEL;
 	while (tree->level < VMFORK_MAX_LEVEL &&
-	       nr_pages > 1ULL << level_shift(tree->level + 1))
+	       nr_pages > span(tree->level + 1))
 		tree->level++;
 	rwlock_init(&tree->lock);
 }
@@ -232,42 +275,47 @@ void vmfork_tree_destroy(struct vmfork_tree *tree)
 }
 
 /**
- * vmfork_tree_slot() - what a tree has at an index
+ * vmfork_tree_page() - look a page up
  * @tree: finished, or its lock held
  * @index: in pages
+ * @huge: set if the page is part of a 2 MiB folio that may be mapped as a whole
  *
- * Return: 0 for a hole, the slot of the page, or the slot (with
- * VMFORK_SLOT_HUGE) of the 2 MiB folio that it lies in.
+ * Return: the page, held by the tree, or NULL for a hole.
  */
-unsigned long vmfork_tree_slot(const struct vmfork_tree *tree, u64 index)
+struct page *vmfork_tree_page(const struct vmfork_tree *tree, u64 index,
+			      bool *huge)
 {
 	unsigned int level;
+	unsigned long slot = find_slot(tree, index, 0, &level);
 
-	return find_slot(tree, index, 0, &level);
+	*huge = slot && level == VMFORK_HUGE_LEVEL;
+	return slot ? page_in(slot, level, index) : NULL;
 }
 
 /**
- * vmfork_tree_get_page() - look a page up and take a reference on it
- * @tree: finished, or its lock held
+ * vmfork_tree_pages_at() - look several pages up
+ * @tree: finished
  * @index: in pages
- * @huge: set if the page is part of a folio that may be mapped as a whole
- *
- * Return: the page, which the caller puts by put_page(), or NULL for a hole.
+ * @nr: how many from there on; all within one run (VMFORK_RUN_PAGES)
+ * @pages: out: each as vmfork_tree_page() returns it
  */
-struct page *vmfork_tree_get_page(const struct vmfork_tree *tree, u64 index,
-				  bool *huge)
+void vmfork_tree_pages_at(const struct vmfork_tree *tree, u64 index,
+			  unsigned int nr, struct page **pages)
 {
-	unsigned long slot = vmfork_tree_slot(tree, index);
-	struct page *page;
+	const struct vmfork_node *leaf;
+	unsigned int level, i;
+	unsigned long slot;
 
-	*huge = slot & VMFORK_SLOT_HUGE;
-	if (!slot)
-		return NULL;
-	page = vmfork_slot_page(slot);
-	if (*huge)
-		page = vmfork_subpage(page, index & VMFORK_NODE_MASK);
-	get_page(page);
-	return page;
+	slot = find_slot(tree, index, VMFORK_RUN_LEVEL, &level);
+	if (!(slot & VMFORK_SLOT_NODE)) {
+		for (i = 0; i < nr; i++)
+			pages[i] = slot ? page_in(slot, level, index + i) :
+					  NULL;
+		return;
+	}
+	leaf = vmfork_slot_node(slot);
+	for (i = 0; i < nr; i++)
+		pages[i] = vmfork_slot_page(leaf->slots[slot_nr(index + i, 0)]);
 }
 
 /**
@@ -291,15 +339,108 @@ u64 vmfork_tree_next(const struct vmfork_tree *tree, u64 index, u64 end,
 		if (!!slot == data)
 			return index;
 		/* The whole span of the slot is the same. */
-		index = (index | ((1ULL << level_shift(level)) - 1)) + 1;
+		index = (index | (span(level) - 1)) + 1;
+		cond_resched();
+	}
+	return end;
+}
+
+/* What a tree has at @index, as a slot of @level would say it. */
+static unsigned long slot_as(const struct vmfork_tree *tree, u64 index,
+			     unsigned int level)
+{
+	unsigned int found;
+	unsigned long slot;
+
+	if (level > tree->level) {
+		if (!tree->root || index >> shifts[tree->level + 1])
+			return 0;
+		return (unsigned long)tree->root | VMFORK_SLOT_NODE;
+	}
+	slot = find_slot(tree, index, level, &found);
+	if (!slot || found == level)
+		return slot;
+	index &= ~(span(level) - 1);
+	return (unsigned long)page_in(slot, found, index);
+}
+
+static bool same_root(const struct vmfork_tree *a, const struct vmfork_tree *b)
+{
+	return a->root == b->root && a->level == b->level;
+}
+
+/**
+ * vmfork_tree_next_diff() - find where two trees are not the same
+ * @a: finished
+ * @b: finished
+ * @index: where to begin
+ * @end: where to stop
+ * @diff_end: out: the index up to which they are not the same, every page of
+ *	it; @end at most
+ *
+ * What the trees share is passed over at a step, so this costs what differs.
+ *
+ * Return: the first index in [@index, @end) at which one has another page than
+ * the other, or a page where the other has a hole; or @end.
+ */
+u64 vmfork_tree_next_diff(const struct vmfork_tree *a,
+			  const struct vmfork_tree *b, u64 index, u64 end,
+			  u64 *diff_end)
+{
+	unsigned int top = max(a->level, b->level), level;
+
+	if (same_root(a, b))
+		return end;
+	while (index < end) {
+		unsigned long in_a = 0, in_b = 0;
+
+		for (level = top;; level--) {
+			in_a = slot_as(a, index, level);
+			in_b = slot_as(b, index, level);
+			if (in_a == in_b)
+				break;
+			if (!((in_a | in_b) & VMFORK_SLOT_NODE))
+				break;
+		}
+		*diff_end = min((index | (span(level) - 1)) + 1, end);
+		if (in_a != in_b)
+			return index;
+		index = *diff_end;
 		cond_resched();
 	}
 	return end;
 }
 
 /**
+ * vmfork_tree_begin() - begin a change of a tree
+ * @tree: to initialise: it says what @base does
+ * @base: nobody else is changing it
+ */
+void vmfork_tree_begin(struct vmfork_tree *tree, const struct vmfork_tree *base)
+{
+	tree->root = base->root;
+	tree->level = base->level;
+	rwlock_init(&tree->lock);
+	if (tree->root)
+		refcount_inc(&tree->root->refs);
+}
+
+/**
+ * vmfork_tree_commit() - have a change take the place of the tree it began as
+ * @base: the tree
+ * @tree: the change, with nothing fresh; it is empty afterwards
+ */
+void vmfork_tree_commit(struct vmfork_tree *base, struct vmfork_tree *tree)
+{
+	write_lock(&base->lock);
+	swap(base->root, tree->root);
+	write_unlock(&base->lock);
+	vmfork_tree_destroy(tree);
+}
+
+/**
  * vmfork_tree_leaf() - the leaf that spans an index, for writing
- * @tree: being built
+ * @tree: a change under way
  * @index: in pages
  * @gfp: for the nodes that are missing or shared on the path
  *
@@ -313,28 +454,105 @@ struct vmfork_node *vmfork_tree_leaf(struct vmfork_tree *tree, u64 index,
 }
 
 /**
- * vmfork_tree_fresh_slot() - the slot of a leaf or 2 MiB folio, if it is fresh
- * @tree: being built
- * @index: in pages
+ * vmfork_tree_leaves() - several leaves, for writing
+ * @tree: a change under way
+ * @index: in pages, of the first one
+ * @needed: which of it and those that follow, as bits
+ * @leaves: out: what vmfork_tree_leaf() returns for each of them; the others
+ *	are left alone
+ * @gfp: for the nodes that are missing or shared on the path
  *
- * Return: the slot of level 1 that spans @index if it is a fresh folio or a
- * leaf with fresh pages, which is then private to @tree; NULL otherwise.
+ * Return: 0, or -ENOMEM, and then @tree says what it said before.
  */
-unsigned long *vmfork_tree_fresh_slot(struct vmfork_tree *tree, u64 index)
+int vmfork_tree_leaves(struct vmfork_tree *tree, u64 index, u64 needed,
+		       struct vmfork_node **leaves, gfp_t gfp)
 {
-	struct vmfork_node *node = tree->root;
-	unsigned long *slot;
-	unsigned int l;
+	struct vmfork_node *runs = NULL;
+	u64 last = 0;
 
-	for (l = tree->level; node; l--) {
-		slot = &node->slots[slot_index(index, l)];
-		node = *slot & VMFORK_SLOT_NODE ? vmfork_slot_node(*slot) :
-						  NULL;
-		if (l > 1)
+	index &= ~(VMFORK_RUN_PAGES - 1ULL);
+	for (; needed; needed >>= 1, index += VMFORK_RUN_PAGES, leaves++) {
+		if (!(needed & 1))
 			continue;
-		if (node ? node->nr_fresh : *slot & VMFORK_SLOT_FRESH)
-			return slot;
-		break;
+		if (!runs || (index ^ last) >> VMFORK_HUGE_SHIFT)
+			runs = own_path(tree, index, VMFORK_RUN_LEVEL, gfp);
+		if (!runs)
+			return -ENOMEM;
+		last = index;
+		*leaves = own_node(runs, VMFORK_RUN_LEVEL, index, gfp);
+		if (!*leaves)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * The first slot of @node from @nr on that may have something fresh in it or
+ * below, or how many slots there are.
+ */
+static unsigned int next_changed(const struct vmfork_node *node,
+				 unsigned int nr)
+{
+	u32 changed;
+
+	if (node->level > VMFORK_RUN_LEVEL)
+		return nr;
+	changed = node->changed >> nr;
+	return changed ? nr + __ffs(changed) : nr_slots(node->level);
+}
+
+/**
+ * vmfork_tree_next_fresh() - find the next fresh pages
+ * @tree: a change under way
+ * @index: where to begin; set to where the slot begins, or stays if it lies
+ *	in the midst of it
+ * @end: where to stop
+ * @level: set to that of the slot
+ *
+ * Costs what was changed.  The slots up to the end of the node, if it is a
+ * leaf, may be looked at one by one.
+ *
+ * Return: the slot, or NULL.
+ */
+unsigned long *vmfork_tree_next_fresh(const struct vmfork_tree *tree,
+				      u64 *index, u64 end, unsigned int *level)
+{
+	struct vmfork_node *node;
+	unsigned int l, nr, next;
+	unsigned long *slot;
+
+	while (*index < end) {
+		node = tree->root;
+		if (!node || node->sealed || *index >> shifts[tree->level + 1])
+			return NULL;
+		for (l = tree->level;;) {
+			nr = slot_nr(*index, l);
+			next = next_changed(node, nr);
+			if (next != nr) {
+				*index &= ~(span(l) - 1);
+				*index += (next - nr) * span(l);
+				if (*index >= end)
+					return NULL;
+				if (next == nr_slots(l))
+					break;	/* Past this node. */
+			}
+			slot = &node->slots[next];
+			if (*slot & VMFORK_SLOT_NODE &&
+			    !vmfork_slot_node(*slot)->sealed) {
+				node = vmfork_slot_node(*slot);
+				l--;
+				continue;
+			}
+			if (*slot & VMFORK_SLOT_FRESH) {
+				*level = l;
+				return slot;
+			}
+			*index = (*index | (span(l) - 1)) + 1;
+			if (*index >= end)
+				return NULL;
+			if (!slot_nr(*index, l))
+				break;		/* Past this node. */
+		}
 	}
 	return NULL;
 }
@@ -347,28 +565,71 @@ static int set_slot(struct vmfork_tree *tree, u64 index, unsigned int level,
 
 	if (!node)
 		return -ENOMEM;
-	p = &node->slots[slot_index(index, level)];
+	p = &node->slots[slot_nr(index, level)];
 	old = *p;
-	write_lock(&tree->lock);
 	*p = slot;
-	write_unlock(&tree->lock);
 	slot_put(old);
 	return 0;
 }
 
 /**
  * vmfork_tree_set_huge() - put a 2 MiB folio in a tree
- * @tree: being built
+ * @tree: a change under way
  * @index: a multiple of 512
- * @slot: the folio's first page, with VMFORK_SLOT_HUGE and perhaps
- *	VMFORK_SLOT_FRESH; its reference becomes the tree's
+ * @slot: the folio's first page, with VMFORK_SLOT_FRESH perhaps; its reference
+ *	becomes the tree's
  *
  * Return: 0, or -ENOMEM and the reference is still the caller's.
  */
 int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 			 unsigned long slot)
 {
-	return set_slot(tree, index, 1, slot, VMFORK_GFP);
+	return set_slot(tree, index, VMFORK_HUGE_LEVEL, slot, VMFORK_GFP);
+}
+
+/* The largest level of which a slot at @index lies within [@index, @end). */
+static unsigned int level_within(const struct vmfork_tree *tree, u64 index,
+				 u64 end)
+{
+	unsigned int level = tree->level;
+
+	while (level && (index & (span(level) - 1) ||
+			 end - index < span(level)))
+		level--;
+	return level;
+}
+
+/**
+ * vmfork_tree_erase() - make a range a hole
+ * @tree: a change under way
+ * @index: where the range begins
+ * @nr: its length in pages
+ *
+ * Costs what there is to erase, which most often is nothing.
+ *
+ * Return: 0 or -ENOMEM; part of the range may be a hole then.
+ */
+int vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr)
+{
+	u64 end = index + nr;
+	unsigned int level;
+	int err = 0;
+
+	while (!err &&
+	       (index = vmfork_tree_next(tree, index, end, true)) < end) {
+		level = level_within(tree, index, end);
+		err = set_slot(tree, index, level, 0, VMFORK_GFP);
+		index += span(level);
+	}
+	return err;
+}
+
+/* Is all that a tree has in [0, @nr)? */
+static bool ends_at(const struct vmfork_tree *tree, u64 nr)
+{
+	u64 limit = span(tree->level + 1);
+
+	return nr >= limit || vmfork_tree_next(tree, nr, limit, true) == limit;
 }
 
 /*
@@ -380,13 +641,12 @@ static unsigned int share_level(const struct vmfork_tree *dst,
 				u64 begin, u64 index, u64 end)
 {
 	unsigned int level = min(dst->level, src->level);
-	u64 span, first;
+	u64 first;
 
 	for (; level; level--) {
-		span = 1ULL << level_shift(level);
-		first = index & ~(span - 1);
-		if (!(delta & (span - 1)) && first >= begin &&
-		    first + span <= end)
+		first = index & ~(span(level) - 1);
+		if (!(delta & (span(level) - 1)) && first >= begin &&
+		    first + span(level) <= end)
 			break;
 	}
 	return level;
@@ -394,7 +654,7 @@ static unsigned int share_level(const struct vmfork_tree *dst,
 
 /**
  * vmfork_tree_share() - take over part of another tree
- * @dst: being built; the range is a hole in it
+ * @dst: a change under way; the range is a hole in it
  * @dst_index: where the range begins in @dst
  * @src: finished
  * @src_index: where it begins in @src
@@ -408,95 +668,61 @@ int vmfork_tree_share(struct vmfork_tree *dst, u64 dst_index,
 		      const struct vmfork_tree *src, u64 src_index, u64 nr)
 {
 	u64 end = src_index + nr, delta = dst_index - src_index, next;
-	unsigned int level, found;
+	unsigned int level;
 	unsigned long slot;
 	int err;
 
+	if (!dst->root && dst->level == src->level && !src_index && !delta &&
+	    ends_at(src, nr)) {
+		dst->root = src->root;
+		if (dst->root)
+			refcount_inc(&dst->root->refs);
+		return 0;
+	}
 	for (;;) {
 		next = vmfork_tree_next(src, src_index, end, true);
 		if (next >= end)
 			return 0;
 		level = share_level(dst, src, delta, src_index, next, end);
-		src_index = next & ~((1ULL << level_shift(level)) - 1);
-		slot = find_slot(src, src_index, level, &found);
-		if (found > level) {
-			/* A page of a 2 MiB folio by itself. */
-			struct page *page = vmfork_slot_page(slot);
-
-			slot = (unsigned long)vmfork_subpage(page,
-						src_index & VMFORK_NODE_MASK);
-		}
+		src_index = next & ~(span(level) - 1);
+		slot = slot_as(src, src_index, level);
 		slot_get(slot);
 		err = set_slot(dst, src_index + delta, level, slot, VMFORK_GFP);
 		if (err) {
 			slot_put(slot);
 			return err;
 		}
-		src_index += 1ULL << level_shift(level);
-	}
-}
-
-/**
- * vmfork_tree_erase() - make a range a hole again
- * @tree: being built
- * @index: where the range begins
- * @nr: its length in pages
- *
- * Can not fail: where a shared node or a 2 MiB folio has to be split for it,
- * it waits for memory.
- */
-void vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr)
-{
-	const gfp_t gfp = GFP_KERNEL | __GFP_NOFAIL;
-	u64 end = index + nr;
-	struct vmfork_node *leaf;
-	unsigned long slot, i;
-
-	while ((index = vmfork_tree_next(tree, index, end, true)) < end) {
-		if (!(index & VMFORK_NODE_MASK) &&
-		    end - index >= VMFORK_NODE_SLOTS) {
-			set_slot(tree, index, 1, 0, gfp);
-			index += VMFORK_NODE_SLOTS;
-			continue;
-		}
-		leaf = own_path(tree, index, 0, gfp);
-		i = index & VMFORK_NODE_MASK;
-		slot = leaf->slots[i];
-		if (slot & VMFORK_SLOT_FRESH)
-			leaf->nr_fresh--;
-		WRITE_ONCE(leaf->slots[i], 0);
-		slot_put(slot);
-		index++;
+		src_index += span(level);
 	}
 }
 
 /* Recurses once a level, into nodes of this tree alone. */
-static void node_seal(struct vmfork_node *node, unsigned int level)
+static void node_seal(struct vmfork_node *node)
 {
-	unsigned long i, slot;
+	unsigned int i, n = nr_slots(node->level);
+	unsigned long slot;
 
 	if (node->sealed)
 		return;
 
 	node->nr_pages = 0;
 	node->nr_huge = 0;
-	for (i = 0; i < VMFORK_NODE_SLOTS; i++) {
+	for (i = 0; i < n; i++) {
 		slot = node->slots[i];
 		if (!slot)
 			continue;
 		if (slot & VMFORK_SLOT_NODE) {
 			struct vmfork_node *child = vmfork_slot_node(slot);
 
-			node_seal(child, level - 1);
+			node_seal(child);
 			node->nr_pages += child->nr_pages;
 			node->nr_huge += child->nr_huge;
-		} else if (slot & VMFORK_SLOT_HUGE) {
-			node->nr_pages += VMFORK_NODE_SLOTS;
-			node->nr_huge++;
 		} else {
-			node->nr_pages++;
+			node->nr_pages += span(node->level);
+			node->nr_huge += node->level == VMFORK_HUGE_LEVEL;
 		}
 	}
+	node->changed = 0;
 	node->sealed = true;
 }
 
@@ -507,7 +733,7 @@ static void node_seal(struct vmfork_node *node, unsigned int level)
 void vmfork_tree_seal(struct vmfork_tree *tree)
 {
 	if (tree->root)
-		node_seal(tree->root, tree->level);
+		node_seal(tree->root);
 }
 
 /**
@@ -532,6 +758,24 @@ u64 vmfork_tree_huge_folios(const struct vmfork_tree *tree)
 	return tree->root ? tree->root->nr_huge : 0;
 }
 
+/* Levels with as many slots share a cache. */
+static int cache_create(unsigned int level)
+{
+	static const char * const names[] = {
+		"vmfork_leaf", "vmfork_runs", "vmfork_node",
+	};
+
+	size_t size = struct_size_t(struct vmfork_node, slots, nr_slots(level));
+
+	if (level >= ARRAY_SIZE(names)) {
+		caches[level] = caches[VMFORK_HUGE_LEVEL];
+		return 0;
+	}
+	caches[level] = kmem_cache_create(names[level], size, 0, SLAB_ACCOUNT,
+					  NULL);
+	return caches[level] ? 0 : -ENOMEM;
+}
+
 /**
  * vmfork_tree_setup() - once, before any tree
  *
@@ -539,10 +783,14 @@ u64 vmfork_tree_huge_folios(const struct vmfork_tree *tree)
  */
 int vmfork_tree_setup(void)
 {
-	node_cache = kmem_cache_create("vmfork_node",
-				       sizeof(struct vmfork_node), 64,
-				       SLAB_ACCOUNT, NULL);
-	return node_cache ? 0 : -ENOMEM;
+	unsigned int level;
+	int err = 0;
+
+	for (level = 0; !err && level <= VMFORK_MAX_LEVEL; level++)
+		err = cache_create(level);
+	if (err)
+		vmfork_tree_cleanup();
+	return err;
 }
 
 /**
@@ -550,5 +798,11 @@ int vmfork_tree_setup(void)
  */
 void vmfork_tree_cleanup(void)
 {
-	kmem_cache_destroy(node_cache);
+	unsigned int level;
+
+	for (level = 0; level <= VMFORK_MAX_LEVEL; level++) {
+		if (level <= VMFORK_HUGE_LEVEL)
+			kmem_cache_destroy(caches[level]);
+		caches[level] = NULL;
+	}
 }

@@ -5,16 +5,26 @@
 #ifndef VMFORK_TREE_H
 #define VMFORK_TREE_H
 
+#include <linux/bits.h>
 #include <linux/gfp.h>
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#define VMFORK_NODE_SHIFT	9
-#define VMFORK_NODE_SLOTS	(1UL << VMFORK_NODE_SHIFT)
-#define VMFORK_NODE_MASK	(VMFORK_NODE_SLOTS - 1)
-#define VMFORK_MAX_LEVEL	3
+/*
+ * A slot of a node of level 0 (a leaf) spans a page, of level 1 a run of 16
+ * pages, of level 2 the 512 pages of a 2 MiB folio, of level 3 1 GiB, of
+ * level 4 512 GiB.  Leaves are small, because a page that was written to costs
+ * a copy of its leaf.
+ */
+#define VMFORK_RUN_SHIFT	4
+#define VMFORK_HUGE_SHIFT	9
+#define VMFORK_RUN_PAGES	(1UL << VMFORK_RUN_SHIFT)
+#define VMFORK_HUGE_PAGES	(1UL << VMFORK_HUGE_SHIFT)
+#define VMFORK_RUN_LEVEL	1
+#define VMFORK_HUGE_LEVEL	2
+#define VMFORK_MAX_LEVEL	4
 
 /*
  * For all that a capture allocates: if memory is short, in the machine or in
@@ -23,41 +33,45 @@
 #define VMFORK_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*
- * A slot is 0 (a hole), a pointer to a node, to a page, or, at level 1 only,
- * to the first page of a 2 MiB folio.  What it points to is told by its low
- * bits.  A fresh page was collected from a running process and is not yet the
+ * A slot is 0 (a hole), a pointer to a node, or to a page.  On level 1 and 2
+ * that is the first of as many pages of one folio as the slot spans; on higher
+ * levels there are no pages.  What it points to is told by its low bits.  A
+ * fresh page was collected from a running process and is not yet the
  * snapshot's: it may be read by nobody.
  */
 #define VMFORK_SLOT_NODE	1UL
-#define VMFORK_SLOT_HUGE	2UL
-#define VMFORK_SLOT_FRESH	4UL
-#define VMFORK_SLOT_FLAGS	7UL
+#define VMFORK_SLOT_FRESH	2UL
+#define VMFORK_SLOT_FLAGS	3UL
 
 /**
- * struct vmfork_node - 512 slots
- * @slots: see above
+ * struct vmfork_node - as many slots as its level has
  * @refs: held by the slots (or the root pointers) that point to it.  A node
  *	is written only while this and every count above it is 1.
- * @nr_fresh: fresh pages in it (leaves only)
- * @sealed: @nr_pages and @nr_huge are right, the node will not change again
- * @nr_pages: pages below it, in units of 4 KiB
+ * @level: see above
+ * @sealed: @nr_pages and @nr_huge are right, the node will not change again,
+ *	and there is nothing fresh below it
+ * @changed: on level 0 and 1, which slots may have something fresh in them or
+ *	below, as bits; 0 if @sealed
  * @nr_huge: 2 MiB folios below it
+ * @nr_pages: pages below it, in units of 4 KiB
+ * @slots: see above
  */
 struct vmfork_node {
-	unsigned long slots[VMFORK_NODE_SLOTS];
 	refcount_t refs;
-	u16 nr_fresh;
+	u8 level;
 	bool sealed;
+	u32 changed;
+	u32 nr_huge;
 	u64 nr_pages;
-	u64 nr_huge;
+	unsigned long slots[];
 };
 
 /**
  * struct vmfork_tree - a radix tree of nodes
  * @root: NULL while there is nothing in it
- * @level: of the root; a slot of a node of level n spans 512^n pages
+ * @level: of the root
  * @lock: held for reading to look up in a tree that may still change, for
- *	writing while a node is replaced by its private copy
+ *	writing while @root is replaced
  */
 struct vmfork_tree {
 	struct vmfork_node *root;
@@ -75,26 +89,57 @@ static inline struct page *vmfork_slot_page(unsigned long slot)
 	return (struct page *)(slot & ~VMFORK_SLOT_FLAGS);
 }
 
+/**
+ * vmfork_leaf_set_fresh() - put a fresh page in a leaf
+ * @leaf: owned by a change under way
+ * @index: in pages
+ * @page: its reference becomes the tree's
+ *
+ * Return: what the slot held before, and the reference of that is now the
+ * caller's; it is not fresh.
+ */
+static inline unsigned long vmfork_leaf_set_fresh(struct vmfork_node *leaf,
+						  u64 index, struct page *page)
+{
+	unsigned int nr = index & (VMFORK_RUN_PAGES - 1);
+	unsigned long old = leaf->slots[nr];
+
+	leaf->changed |= BIT(nr);
+	leaf->slots[nr] = (unsigned long)page | VMFORK_SLOT_FRESH;
+	return old;
+}
+
 int vmfork_tree_setup(void);
 void vmfork_tree_cleanup(void);
 
 void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages);
 void vmfork_tree_destroy(struct vmfork_tree *tree);
 
-unsigned long vmfork_tree_slot(const struct vmfork_tree *tree, u64 index);
-struct page *vmfork_tree_get_page(const struct vmfork_tree *tree, u64 index,
-				  bool *huge);
+struct page *vmfork_tree_page(const struct vmfork_tree *tree, u64 index,
+			      bool *huge);
+void vmfork_tree_pages_at(const struct vmfork_tree *tree, u64 index,
+			  unsigned int nr, struct page **pages);
 u64 vmfork_tree_next(const struct vmfork_tree *tree, u64 index, u64 end,
 		     bool data);
+u64 vmfork_tree_next_diff(const struct vmfork_tree *a,
+			  const struct vmfork_tree *b, u64 index, u64 end,
+			  u64 *diff_end);
 
+void vmfork_tree_begin(struct vmfork_tree *tree,
+		       const struct vmfork_tree *base);
+void vmfork_tree_commit(struct vmfork_tree *base, struct vmfork_tree *tree);
 struct vmfork_node *vmfork_tree_leaf(struct vmfork_tree *tree, u64 index,
 				     gfp_t gfp);
-unsigned long *vmfork_tree_fresh_slot(struct vmfork_tree *tree, u64 index);
+int vmfork_tree_leaves(struct vmfork_tree *tree, u64 index, u64 needed,
+		       struct vmfork_node **leaves, gfp_t gfp);
+unsigned long *vmfork_tree_next_fresh(const struct vmfork_tree *tree,
+				      u64 *index, u64 end,
+				      unsigned int *level);
 int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 			 unsigned long slot);
+int vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr);
 int vmfork_tree_share(struct vmfork_tree *dst, u64 dst_index,
 		      const struct vmfork_tree *src, u64 src_index, u64 nr);
-void vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr);
 void vmfork_tree_seal(struct vmfork_tree *tree);
 u64 vmfork_tree_pages(const struct vmfork_tree *tree);
 u64 vmfork_tree_huge_folios(const struct vmfork_tree *tree);

@@ -147,18 +147,50 @@ TEST(overlaps)
 	EXPECT_EQ(VMFORK_OVERLAP, why.reason);
 }
 
+TEST(ranges)
+{
+	struct vmfork_range r[3] = {
+		{ 10 * M, M }, { 20 * M, M }, { 30 * M, M },
+	};
+	struct vmfork_refused why;
+	const u64 limit = 1ULL << 47;
+
+	EXPECT_EQ(0, vmfork_check_ranges(r, 3, true, limit, &why));
+	r[2].start = 11 * M;		/* touches, does not overlap */
+	EXPECT_EQ(0, vmfork_check_ranges(r, 3, true, limit, &why));
+	r[2].start -= 4096;
+	EXPECT_EQ(0, vmfork_check_ranges(r, 3, false, limit, &why));
+	EXPECT_EQ(-EEXIST, vmfork_check_ranges(r, 3, true, limit, &why));
+	EXPECT_EQ(2, why.region);
+	EXPECT_EQ(11 * M - 4096, why.addr);
+	r[1].start++;
+	EXPECT_EQ(-EINVAL, vmfork_check_ranges(r, 3, true, limit, &why));
+	EXPECT_EQ(1, why.region);
+	r[1] = (struct vmfork_range){ 20 * M, 0 };
+	EXPECT_EQ(-EINVAL, vmfork_check_ranges(r, 3, true, limit, &why));
+	r[1] = (struct vmfork_range){ limit - M, M };
+	EXPECT_EQ(0, vmfork_check_ranges(r, 2, true, limit, &why));
+	r[1].len += 4096;
+	EXPECT_EQ(-EOVERFLOW, vmfork_check_ranges(r, 2, true, limit, &why));
+	r[1] = (struct vmfork_range){ limit, 4096 };
+	EXPECT_EQ(-EOVERFLOW, vmfork_check_ranges(r, 2, true, limit, &why));
+	r[1] = (struct vmfork_range){ 4096, -4096ULL };
+	EXPECT_EQ(-EOVERFLOW, vmfork_check_ranges(r, 2, true, limit, &why));
+	EXPECT_EQ(VMFORK_OVERFLOW, why.reason);
+}
+
 TEST(each_refusal_has_its_errno)
 {
 	u32 i, j;
 
 	EXPECT_EQ(0, vmfork_refusal_errno(VMFORK_OK));
-	for (i = VMFORK_UNALIGNED; i <= VMFORK_QUOTA; i++) {
+	for (i = VMFORK_UNALIGNED; i <= VMFORK_SIZE; i++) {
 		EXPECT_GT(0, vmfork_refusal_errno(i));
 		for (j = VMFORK_UNALIGNED; j < i; j++)
 			EXPECT_NE(vmfork_refusal_errno(j),
 				  vmfork_refusal_errno(i));
 	}
-	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_QUOTA + 1));
+	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_SIZE + 1));
 }
 
 TEST_HARNESS_MAIN

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kmod/tree.c against a flat model: random trees built on random older ones,
- * dropped in random order, with allocations that fail.  What must hold: each
- * tree says what its model says, for as long as it lives; no node and no
- * reference on a page is left at the end.
+ * kmod/tree.c against a flat model: random trees built by random changes, on
+ * random older ones, dropped in random order, with allocations that fail.  What
+ * must hold: each tree says what its model says, for as long as it lives, and
+ * where two of them differ; a change is made as a whole or not at all; no node
+ * and no reference on a page is left at the end.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -45,15 +46,15 @@ static struct page *page_new(bool huge)
 
 struct page *vmfork_subpage(struct page *head, unsigned long nr)
 {
-	assert(head->head == head);
+	assert((unsigned long)(head - head->head) + nr < NR);
 	return head + nr;
 }
 
-void vmfork_page_get(struct page *page, bool fresh)
+void vmfork_page_get(struct page *page, unsigned int nr, bool fresh)
 {
 	(void)fresh;
 	assert(page->head->refs > 0);
-	page->head->refs++;
+	page->head->refs += nr;
 }
 
 void vmfork_page_put(struct page *page, bool fresh)
@@ -66,11 +67,6 @@ void vmfork_page_put(struct page *page, bool fresh)
 		live_pages--;
 		free(head);
 	}
-}
-
-void get_page(struct page *page)
-{
-	vmfork_page_get(page, false);
 }
 
 /*
@@ -135,15 +131,23 @@ static long differs(struct model *m)
 
 	for (i = 0; i < SPAN; i++) {
 		bool is_huge;
-		struct page *page = vmfork_tree_get_page(&m->tree, index_at(i),
-							 &is_huge);
+		struct page *page = vmfork_tree_page(&m->tree, index_at(i),
+						     &is_huge);
 
-		if (page)
-			vmfork_page_put(page, false);
 		if (page != m->pages[i] || (page && is_huge != m->huge[i]))
 			return i;
 		pages += !!page;
 		huge += page && is_huge;
+	}
+	for (i = 0; i < SPAN; i += VMFORK_RUN_PAGES) {
+		struct page *run[VMFORK_RUN_PAGES];
+		unsigned int from = i / VMFORK_RUN_PAGES % VMFORK_RUN_PAGES;
+
+		vmfork_tree_pages_at(&m->tree, index_at(i + from),
+				     VMFORK_RUN_PAGES - from, run);
+		if (memcmp(run, m->pages + i + from,
+			   (VMFORK_RUN_PAGES - from) * sizeof(*run)))
+			return i + from;
 	}
 	if (pages != vmfork_tree_pages(&m->tree))
 		return SPAN;
@@ -164,21 +168,6 @@ static long differs(struct model *m)
 	return -1;
 }
 
-static void model_erase(struct model *m, unsigned long i, unsigned long nr)
-{
-	vmfork_tree_erase(&m->tree, index_at(i), nr);
-	for (; nr; nr--, i++) {
-		/* What is left of a 2 MiB folio is single pages now. */
-		if (m->huge[i]) {
-			unsigned long first = i - index_at(i) % NR, j;
-
-			for (j = first; j < first + NR; j++)
-				m->huge[j] = false;
-		}
-		m->pages[i] = NULL;
-	}
-}
-
 /* A range in one window: where it begins, and its length. */
 static unsigned long some_range(unsigned int *seed, unsigned long *nr)
 {
@@ -190,36 +179,40 @@ static unsigned long some_range(unsigned int *seed, unsigned long *nr)
 	return rnd(seed, NR_WINDOWS) * WINDOW + at;
 }
 
-static bool add_page(struct model *m, unsigned long i)
+/* What is left of a 2 MiB folio is not one any more. */
+static void model_split(struct model *m, unsigned long i)
 {
-	struct vmfork_node *leaf = vmfork_tree_leaf(&m->tree, index_at(i),
+	unsigned long first = i - index_at(i) % NR;
+
+	if (m->huge[i])
+		memset(m->huge + first, 0, NR * sizeof(*m->huge));
+}
+
+static bool add_page(struct model *m, struct vmfork_tree *change,
+		     unsigned long i)
+{
+	struct vmfork_node *leaf = vmfork_tree_leaf(change, index_at(i),
 						    GFP_KERNEL);
-	unsigned long *slot, old;
+	unsigned long old;
 
 	if (!leaf)
 		return false;
-	if (m->huge[i]) {
-		unsigned long first = i - index_at(i) % NR, j;
-
-		for (j = first; j < first + NR; j++)
-			m->huge[j] = false;
-	}
+	model_split(m, i);
 	m->pages[i] = page_new(false);
-	slot = &leaf->slots[index_at(i) & VMFORK_NODE_MASK];
-	old = *slot;
-	*slot = (unsigned long)m->pages[i];
+	old = vmfork_leaf_set_fresh(leaf, index_at(i), m->pages[i]);
+	leaf->slots[index_at(i) % VMFORK_RUN_PAGES] &= ~VMFORK_SLOT_FRESH;
 	if (old)
 		vmfork_page_put(vmfork_slot_page(old), false);
 	return true;
 }
 
-static bool add_huge(struct model *m, unsigned long i)
+static bool add_huge(struct model *m, struct vmfork_tree *change,
+		     unsigned long i)
 {
 	struct page *page = page_new(true);
 	unsigned long j;
 
-	if (vmfork_tree_set_huge(&m->tree, index_at(i),
-				 (unsigned long)page | VMFORK_SLOT_HUGE)) {
+	if (vmfork_tree_set_huge(change, index_at(i), (unsigned long)page)) {
 		vmfork_page_put(page, false);
 		return false;
 	}
@@ -230,20 +223,25 @@ static bool add_huge(struct model *m, unsigned long i)
 	return true;
 }
 
-static bool add_share(struct model *m, struct model *from, unsigned long dst,
-		      unsigned long src, unsigned long nr)
+static bool is_hole(const struct model *m, unsigned long i, unsigned long nr)
 {
-	bool aligned = !((index_at(dst) ^ index_at(src)) & VMFORK_NODE_MASK);
+	while (nr && !m->pages[i])
+		nr--, i++;
+	return !nr;
+}
+
+static bool add_share(struct model *m, struct vmfork_tree *change,
+		      struct model *from, unsigned long dst, unsigned long src,
+		      unsigned long nr)
+{
+	bool aligned = !((index_at(dst) ^ index_at(src)) % NR);
 	unsigned long i;
 
-	model_erase(m, dst, nr);
-	if (vmfork_tree_share(&m->tree, index_at(dst), &from->tree,
-			      index_at(src), nr)) {
-		model_erase(m, dst, nr);
+	if (vmfork_tree_share(change, index_at(dst), &from->tree, index_at(src),
+			      nr))
 		return false;
-	}
 	for (i = 0; i < nr; i++) {
-		unsigned long first = index_at(dst + i) & VMFORK_NODE_MASK;
+		unsigned long first = index_at(dst + i) % NR;
 		bool whole = aligned && i >= first && i - first + NR <= nr;
 
 		m->pages[dst + i] = from->pages[src + i];
@@ -252,41 +250,77 @@ static bool add_share(struct model *m, struct model *from, unsigned long dst,
 	return true;
 }
 
-/* One step of building a tree; false if memory ran out. */
-static bool step(struct model *all, struct model *m, unsigned int *seed)
+static bool share_all(struct model *m, struct vmfork_tree *change,
+		      struct model *from)
+{
+	if (vmfork_tree_share(change, 0, &from->tree, 0, TREE_PAGES))
+		return false;
+	memcpy(m->pages, from->pages, sizeof(m->pages));
+	memcpy(m->huge, from->huge, sizeof(m->huge));
+	return true;
+}
+
+/* One thing that a change does; false if memory ran out. */
+static bool step(struct model *all, struct model *m, struct vmfork_tree *change,
+		 unsigned int *seed)
 {
 	unsigned long nr, at = some_range(seed, &nr), src, i;
 	struct model *from = &all[rnd(seed, NR_TREES)];
 
 	switch (rnd(seed, 6)) {
 	case 0:
-		model_erase(m, at, nr);
-		return true;
+		if (!from->live || !is_hole(m, 0, SPAN))
+			return true;
+		return share_all(m, change, from);
 	case 1:
-		return add_huge(m, at & ~(NR - 1));
+		return add_huge(m, change, at & ~(NR - 1));
 	case 2:
+	case 3:
 		for (i = 0; i < nr % 40; i++)
-			if (!add_page(m, at + i))
+			if (!add_page(m, change, at + i))
 				return false;
 		return true;
 	default:
-		if (!from->live || from == m)
+		if (!from->live)
 			return true;
 		src = rnd(seed, 2) ? at : some_range(seed, &i);
 		if (nr > WINDOW - src % WINDOW)
 			nr = WINDOW - src % WINDOW;
-		return add_share(m, from, at, src, nr);
+		if (!is_hole(m, at, nr))
+			return true;
+		return add_share(m, change, from, at, src, nr);
+	}
+}
+
+/* A change: it takes the tree's place, or nobody ever hears of it. */
+static void transact(struct model *all, struct model *m, unsigned int *seed)
+{
+	static struct model new;
+	struct vmfork_tree change;
+	int steps = 1 + rnd(seed, 5);
+	bool ok = true;
+
+	memcpy(&new, m, sizeof(new));
+	vmfork_tree_begin(&change, &m->tree);
+	while (ok && steps--)
+		ok = step(all, &new, &change, seed);
+	if (ok && rnd(seed, 8)) {
+		memcpy(m->pages, new.pages, sizeof(m->pages));
+		memcpy(m->huge, new.huge, sizeof(m->huge));
+		vmfork_tree_commit(&m->tree, &change);
+	} else {
+		vmfork_tree_destroy(&change);
 	}
 }
 
 static void build(struct model *all, struct model *m, unsigned int *seed)
 {
-	int steps = 1 + rnd(seed, 20);
+	int changes = 1 + rnd(seed, 5);
 
 	memset(m, 0, sizeof(*m));
 	vmfork_tree_init(&m->tree, TREE_PAGES);
-	while (steps--)
-		step(all, m, seed);
+	while (changes--)
+		transact(all, m, seed);
 	vmfork_tree_seal(&m->tree);
 	m->live = true;
 }
@@ -295,6 +329,39 @@ static void drop(struct model *m)
 {
 	vmfork_tree_destroy(&m->tree);
 	m->live = false;
+}
+
+/* Where two trees differ, against their models: the first error, or -1. */
+static long diff_differs(struct model *a, struct model *b)
+{
+	unsigned long i, w;
+	u64 at, end, diff_end;
+
+	for (w = 0; w < SPAN; w += WINDOW) {
+		at = index_at(w);
+		end = index_at(w + WINDOW - 1) + 1;
+		for (i = w; at < end; at = diff_end) {
+			at = vmfork_tree_next_diff(&a->tree, &b->tree, at, end,
+						   &diff_end);
+			for (; i < w + WINDOW && index_at(i) < at; i++)
+				if (a->pages[i] != b->pages[i])
+					return i;
+			if (at >= end)
+				break;
+			for (; i < w + WINDOW && index_at(i) < diff_end; i++)
+				if (a->pages[i] == b->pages[i])
+					return i;
+		}
+	}
+	return -1;
+}
+
+static long some_diff_differs(struct model *all, unsigned int *seed)
+{
+	struct model *a = &all[rnd(seed, NR_TREES)];
+	struct model *b = &all[rnd(seed, NR_TREES)];
+
+	return a->live && b->live ? diff_differs(a, b) : -1;
 }
 
 TEST_F_TIMEOUT(tree, random_trees, 300)
@@ -311,6 +378,7 @@ TEST_F_TIMEOUT(tree, random_trees, 300)
 			if (self->m[i].live)
 				ASSERT_EQ(-1, differs(&self->m[i]))
 					TH_LOG("round %d, tree %d", round, i);
+		ASSERT_EQ(-1, some_diff_differs(self->m, &self->seed));
 	}
 }
 
@@ -331,10 +399,20 @@ TEST_F_TIMEOUT(tree, out_of_memory, 300)
 			if (self->m[i].live)
 				ASSERT_EQ(-1, differs(&self->m[i]))
 					TH_LOG("round %d, tree %d", round, i);
+		ASSERT_EQ(-1, some_diff_differs(self->m, &self->seed));
 	}
 }
 
-/* A snapshot of a snapshot shares all of its nodes but the root. */
+static void commit_page(struct model *m, unsigned long i)
+{
+	struct vmfork_tree change;
+
+	vmfork_tree_begin(&change, &m->tree);
+	assert(add_page(m, &change, i));
+	vmfork_tree_commit(&m->tree, &change);
+}
+
+/* A snapshot of a snapshot shares all of its nodes. */
 TEST_F(tree, whole_tree_is_shared)
 {
 	struct model *a = &self->m[0], *b = &self->m[1];
@@ -343,26 +421,54 @@ TEST_F(tree, whole_tree_is_shared)
 
 	vmfork_tree_init(&a->tree, TREE_PAGES);
 	for (i = 0; i < SPAN; i += 7)
-		ASSERT_TRUE(add_page(a, i));
+		commit_page(a, i);
 	vmfork_tree_seal(&a->tree);
 	a->live = true;
 	before = slab_live;
 
 	vmfork_tree_init(&b->tree, TREE_PAGES);
-	ASSERT_EQ(0, vmfork_tree_share(&b->tree, 0, &a->tree, 0, TREE_PAGES));
-	memcpy(b->pages, a->pages, sizeof(b->pages));
+	ASSERT_TRUE(share_all(b, &b->tree, a));
 	vmfork_tree_seal(&b->tree);
 	b->live = true;
-	EXPECT_EQ(before + 1, slab_live);
+	EXPECT_EQ(before, slab_live);
 	EXPECT_EQ(-1, differs(b));
+	EXPECT_EQ(-1, diff_differs(a, b));
 
 	/* One page changed costs the path to it. */
-	b->tree.root->sealed = false;
-	ASSERT_TRUE(add_page(b, 3 * WINDOW + 5));
+	commit_page(b, 3 * WINDOW + 5);
 	vmfork_tree_seal(&b->tree);
-	EXPECT_EQ(before + 3, slab_live);
+	EXPECT_EQ(before + b->tree.level + 1, slab_live);
 	EXPECT_EQ(-1, differs(a));
 	EXPECT_EQ(-1, differs(b));
+	EXPECT_EQ(-1, diff_differs(a, b));
+}
+
+/* Trees of snapshots of different sizes have roots of different levels. */
+TEST_F(tree, different_sizes)
+{
+	struct model *a = &self->m[0], *b = &self->m[1];
+	unsigned long i;
+
+	vmfork_tree_init(&a->tree, WINDOW);
+	vmfork_tree_init(&b->tree, 1UL << 30);
+	a->live = true;
+	b->live = true;
+	ASSERT_NE(a->tree.level, b->tree.level);
+	EXPECT_EQ(-1, diff_differs(a, b));
+	for (i = 0; i < WINDOW; i += 5)
+		commit_page(a, i);
+	vmfork_tree_seal(&a->tree);
+	EXPECT_EQ(-1, diff_differs(a, b));
+	EXPECT_EQ(-1, diff_differs(b, a));
+	ASSERT_TRUE(add_share(b, &b->tree, a, 0, 0, WINDOW));
+	vmfork_tree_seal(&b->tree);
+	EXPECT_EQ(-1, differs(b));
+	EXPECT_EQ(-1, diff_differs(a, b));
+	commit_page(b, 2 * WINDOW);
+	commit_page(b, 7);
+	vmfork_tree_seal(&b->tree);
+	EXPECT_EQ(-1, diff_differs(a, b));
+	EXPECT_EQ(-1, diff_differs(b, a));
 }
 
 /* No depth grows with the length of a chain of which the newest is kept. */
@@ -374,14 +480,14 @@ TEST_F(tree, chain_does_not_grow)
 
 	vmfork_tree_init(&old->tree, TREE_PAGES);
 	for (i = 0; i < (int)WINDOW; i++)
-		ASSERT_TRUE(add_page(old, i));
+		commit_page(old, i);
 	vmfork_tree_seal(&old->tree);
 	old->live = true;
 	for (i = 0; i < 5000; i++) {
 		memset(new, 0, sizeof(*new));
 		vmfork_tree_init(&new->tree, TREE_PAGES);
-		ASSERT_TRUE(add_share(new, old, 0, 0, WINDOW));
-		ASSERT_TRUE(add_page(new, rnd(&self->seed, WINDOW)));
+		ASSERT_TRUE(share_all(new, &new->tree, old));
+		commit_page(new, rnd(&self->seed, WINDOW));
 		vmfork_tree_seal(&new->tree);
 		new->live = true;
 		drop(old);
@@ -398,37 +504,109 @@ TEST_F(tree, chain_does_not_grow)
 	EXPECT_EQ(-1, differs(old));
 }
 
-/* Fresh pages are found by their leaf, and only they. */
+static unsigned long *next_fresh(struct model *m, unsigned long from,
+				 u64 *index, unsigned int *level)
+{
+	*index = index_at(from);
+	return vmfork_tree_next_fresh(&m->tree, index, TREE_PAGES, level);
+}
+
+/* Fresh pages are found, each in its order, and only they. */
 TEST_F(tree, fresh_slots)
 {
 	struct model *m = &self->m[0];
 	struct vmfork_node *leaf;
+	unsigned int level;
+	unsigned long *slot;
 	struct page *page;
+	u64 index;
 
 	vmfork_tree_init(&m->tree, TREE_PAGES);
 	m->live = true;
-	EXPECT_EQ(NULL, vmfork_tree_fresh_slot(&m->tree, 0));
-	ASSERT_TRUE(add_page(m, 3));
-	EXPECT_EQ(NULL, vmfork_tree_fresh_slot(&m->tree, 3));
+	EXPECT_EQ(NULL, next_fresh(m, 0, &index, &level));
+	commit_page(m, 3);
+	EXPECT_EQ(NULL, next_fresh(m, 0, &index, &level));
 	leaf = vmfork_tree_leaf(&m->tree, 4, GFP_KERNEL);
 	ASSERT_NE(NULL, leaf);
-	leaf->slots[4] = (unsigned long)page_new(false) | VMFORK_SLOT_FRESH;
-	leaf->nr_fresh++;
-	ASSERT_NE(NULL, vmfork_tree_fresh_slot(&m->tree, 100));
-	EXPECT_EQ(leaf, vmfork_slot_node(*vmfork_tree_fresh_slot(&m->tree, 0)));
-	vmfork_tree_erase(&m->tree, 4, 1);
-	EXPECT_EQ(NULL, vmfork_tree_fresh_slot(&m->tree, 4));
+	EXPECT_EQ(0, vmfork_leaf_set_fresh(leaf, 4, page_new(false)));
+	EXPECT_EQ(&leaf->slots[4], next_fresh(m, 0, &index, &level));
+	EXPECT_EQ(4, index);
+	EXPECT_EQ(0, level);
+	EXPECT_EQ(NULL, next_fresh(m, 5, &index, &level));
+	leaf->slots[4] &= ~VMFORK_SLOT_FRESH;
 
 	page = page_new(true);
 	ASSERT_EQ(0, vmfork_tree_set_huge(&m->tree, NR, (unsigned long)page |
-					  VMFORK_SLOT_HUGE |
 					  VMFORK_SLOT_FRESH));
-	EXPECT_NE(NULL, vmfork_tree_fresh_slot(&m->tree, NR + 9));
-	leaf = vmfork_tree_leaf(&m->tree, NR + 9, GFP_KERNEL);
-	ASSERT_NE(NULL, leaf);
-	EXPECT_EQ(NR, leaf->nr_fresh);
-	EXPECT_EQ((unsigned long)(page + 9) | VMFORK_SLOT_FRESH,
-		  leaf->slots[9]);
+	ASSERT_NE(NULL, next_fresh(m, 9, &index, &level));
+	EXPECT_EQ(NR, index);
+	EXPECT_EQ(VMFORK_HUGE_LEVEL, level);
+
+	/* Split for one page: it is found there, and the rest as runs. */
+	ASSERT_NE(NULL, vmfork_tree_leaf(&m->tree, NR + 41, GFP_KERNEL));
+	slot = next_fresh(m, NR, &index, &level);
+	ASSERT_NE(NULL, slot);
+	EXPECT_EQ(NR, index);
+	EXPECT_EQ(VMFORK_RUN_LEVEL, level);
+	slot = next_fresh(m, NR + 41, &index, &level);
+	ASSERT_NE(NULL, slot);
+	EXPECT_EQ(NR + 41, index);
+	EXPECT_EQ(0, level);
+	EXPECT_EQ((unsigned long)(page + 41) | VMFORK_SLOT_FRESH, *slot);
+}
+
+/* Whatever was collected on top of whatever, all of it is found, by any way. */
+TEST_F(tree, fresh_slots_at_random)
+{
+	struct model *m = &self->m[0];
+	struct vmfork_tree change;
+	struct vmfork_node *leaf;
+	unsigned int level, round;
+	bool fresh[WINDOW];
+	unsigned long *slot, i, n;
+	unsigned long old;
+	u64 index;
+
+	vmfork_tree_init(&m->tree, TREE_PAGES);
+	m->live = true;
+	for (round = 0; round < 500; round++) {
+		memset(fresh, 0, sizeof(fresh));
+		vmfork_tree_begin(&change, &m->tree);
+		for (n = rnd(&self->seed, 40); n; n--) {
+			i = rnd(&self->seed, WINDOW);
+			leaf = vmfork_tree_leaf(&change, index_at(i),
+						GFP_KERNEL);
+			ASSERT_NE(NULL, leaf);
+			old = vmfork_leaf_set_fresh(leaf, index_at(i),
+						    page_new(false));
+			if (old)
+				vmfork_page_put(vmfork_slot_page(old),
+						old & VMFORK_SLOT_FRESH);
+			fresh[i] = true;
+		}
+		i = rnd(&self->seed, WINDOW);
+		index = index_at(i);
+		for (;; i++, index++) {
+			slot = vmfork_tree_next_fresh(&change, &index,
+						      TREE_PAGES, &level);
+			while (i < WINDOW && !fresh[i])
+				i++;
+			if (i == WINDOW)
+				break;
+			ASSERT_NE(NULL, slot);
+			EXPECT_EQ(index_at(i), index);
+			EXPECT_EQ(0, level);
+			EXPECT_TRUE(*slot & VMFORK_SLOT_FRESH);
+		}
+		EXPECT_EQ(NULL, slot);
+		index = 0;
+		while ((slot = vmfork_tree_next_fresh(&change, &index,
+						      TREE_PAGES, &level)))
+			*slot &= ~VMFORK_SLOT_FRESH;
+		if (round % 3)
+			vmfork_tree_seal(&change);
+		vmfork_tree_commit(&m->tree, &change);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -99,6 +99,9 @@ struct vmfork_region {
  * @VMFORK_DYING: ESRCH, the process is exiting or being killed
  * @VMFORK_QUOTA: EDQUOT, the snapshots captured by this user would hold more
  *	than the module's parameter max_bytes allows
+ * @VMFORK_NO_MAPPING: ENXIO, the memory is no mapping of a snapshot
+ * @VMFORK_SIZE: ERANGE, a mapping can not be reset to a snapshot of another
+ *	size than its own
  */
 enum vmfork_refusal {
 	VMFORK_OK = 0,
@@ -119,12 +122,14 @@ enum vmfork_refusal {
 	VMFORK_SWAPIN,
 	VMFORK_DYING,
 	VMFORK_QUOTA,
+	VMFORK_NO_MAPPING,
+	VMFORK_SIZE,
 };
 
 /**
  * struct vmfork_capture - argument of VMFORK_CAPTURE
  * @size: in: sizeof(struct vmfork_capture)
- * @flags: in: must be 0
+ * @flags: in: VMFORK_CAPTURE_* or 0
  * @pidfd: in: the process whose memory is captured, or -1 for the caller
  * @nr_regions: in: length of @regions, 1 to VMFORK_MAX_REGIONS, of which one at
  *	least captures something
@@ -155,6 +160,12 @@ enum vmfork_refusal {
  * @pages_wiped: out: pages of the regions that were left out, by
  *	VMFORK_REGION_WIPE or because they are MADV_WIPEONFORK memory; holes
  *	of the snapshot that @pages_hole does not count
+ * @slice_ns: in: with VMFORK_CAPTURE_PREARM, how long the mmap lock may be held
+ *	at a time, or 0 for 1 ms.  It is aimed at, not promised; at least one
+ *	page table (2 MiB) is captured at a time.
+ * @ns_longest: out: the longest time that the mmap lock was held for writing
+ * @pages_in_place: out: of the pages of the regions, those in memory that was a
+ *	mapping already, and was captured without being mapped anew
  *
  * The outputs are written on failure too, if the structure itself was good.
  */
@@ -184,11 +195,25 @@ struct vmfork_capture {
 	__u32 refused_region;
 	__aligned_u64 refused_addr;
 	__aligned_u64 pages_wiped;
+	__aligned_u64 slice_ns;
+	__aligned_u64 ns_longest;
+	__aligned_u64 pages_in_place;
 };
 
 /* The first published structure, to @refused_addr, and all that followed. */
 #define VMFORK_CAPTURE_SIZE_VER0	168
 #define VMFORK_CAPTURE_SIZE_VER1	176
+#define VMFORK_CAPTURE_SIZE_VER2	200
+
+/**
+ * VMFORK_CAPTURE_PREARM - capture ahead, in slices, while the memory is in use
+ *
+ * Gives no snapshot: the ioctl returns 0, and the regions are private mappings
+ * of an unnamed one that goes with them.  The capture that follows has only to
+ * take what was written since.  Again, it takes what was written since the
+ * last time.  The memory reads, and may be written, as ever, throughout.
+ */
+#define VMFORK_CAPTURE_PREARM	(1U << 0)
 
 /**
  * VMFORK_CAPTURE - capture memory of a process into a new snapshot
@@ -207,6 +232,12 @@ struct vmfork_capture {
  * If the capture fails, the memory reads as before, byte for byte, and no
  * snapshot is left, but for ranges that were captured before the failing one:
  * these stay private mappings of an unnamed snapshot that goes with them.
+ *
+ * Memory that is a mapping of a snapshot already (captured before, or mapped
+ * by a child), all of it and at the offset that the region gives it, is
+ * captured in place: that costs what was written since, not what there is.
+ * Where fork(2), mremap(2), munmap(2) or another offset have made something
+ * else of it, it is captured as any memory is.
  *
  * Errors besides the general ones: those of enum vmfork_refusal; EBADF,
  * @pidfd is no pidfd; EPERM, no right to capture that process; EMFILE and
@@ -245,6 +276,168 @@ struct vmfork_info {
 
 /** VMFORK_INFO - describe a snapshot; on a snapshot's file descriptor */
 #define VMFORK_INFO	_IOWR(VMFORK_IOC_MAGIC, 0x01, struct vmfork_info)
+
+/**
+ * struct vmfork_range - a range of addresses, or of a snapshot
+ * @start: address or offset in bytes, a multiple of 4096
+ * @len: length in bytes, a multiple of 4096, not 0
+ */
+struct vmfork_range {
+	__aligned_u64 start;
+	__aligned_u64 len;
+};
+
+/** VMFORK_MAX_RANGES - the most ranges that one ioctl takes or gives */
+#define VMFORK_MAX_RANGES	65536
+
+/**
+ * struct vmfork_reset - argument of VMFORK_RESET
+ * @size: in: sizeof(struct vmfork_reset)
+ * @flags: in: must be 0
+ * @pidfd: in: the process whose memory is reset, or -1 for the caller
+ * @nr_ranges: in: length of @ranges, 1 to VMFORK_MAX_REGIONS
+ * @ranges: in: address of an array of struct vmfork_range, of addresses; they
+ *	must not overlap
+ * @pages_dropped: out: private pages that were dropped
+ * @pages_changed: out: pages in which the new snapshot is not the same as the
+ *	old one
+ * @pages_pinned: out: with EBUSY, how many pages are pinned
+ * @refusal: out: enum vmfork_refusal
+ * @refused_range: out: index of the range that was refused
+ * @refused_addr: out: the first address that was refused
+ *
+ * The outputs are written on failure too, if the structure itself was good.
+ */
+struct vmfork_reset {
+	__u32 size;
+	__u32 flags;
+	__s32 pidfd;
+	__u32 nr_ranges;
+	__aligned_u64 ranges;
+	__aligned_u64 pages_dropped;
+	__aligned_u64 pages_changed;
+	__aligned_u64 pages_pinned;
+	__u32 refusal;
+	__u32 refused_range;
+	__aligned_u64 refused_addr;
+};
+
+#define VMFORK_RESET_SIZE_VER0	64
+
+/**
+ * VMFORK_RESET - put memory back to a snapshot, in place
+ *
+ * On a snapshot's file descriptor.  The ranges, each of which is a mapping of
+ * this snapshot or of one of the same size, read as this snapshot does at the
+ * offsets that they map: what was written to them is lost, they keep their
+ * addresses and protection.  A mapping that is reset as a whole maps this
+ * snapshot from then on, at the cost of what differs.
+ *
+ * The right to reset another process (@pidfd) is the right to capture it.
+ * Everything that can be refused is, before anything is reset; but a range
+ * that turns out different when its turn comes (EAGAIN, EBUSY) fails after
+ * those before it were reset.
+ *
+ * Errors besides the general ones: those of enum vmfork_refusal; EBADF, EPERM
+ * as for VMFORK_CAPTURE.
+ */
+#define VMFORK_RESET	_IOWR(VMFORK_IOC_MAGIC, 0x02, struct vmfork_reset)
+
+/**
+ * struct vmfork_diff - argument of VMFORK_DIFF
+ * @size: in: sizeof(struct vmfork_diff)
+ * @flags: in: VMFORK_DIFF_* or 0
+ * @fd: in: the other snapshot
+ * @nr_ranges: in: length of @ranges, 1 to VMFORK_MAX_RANGES; out: how many
+ *	were written
+ * @ranges: in: address of an array of struct vmfork_range, of offsets; out:
+ *	where the snapshots differ, in ascending order, none touching the next
+ * @offset: in: where to begin, a multiple of 4096; out: where to go on, which
+ *	is the size of the larger snapshot when there is no more
+ * @pages: out: pages in these ranges
+ */
+struct vmfork_diff {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 nr_ranges;
+	__aligned_u64 ranges;
+	__aligned_u64 offset;
+	__aligned_u64 pages;
+};
+
+#define VMFORK_DIFF_SIZE_VER0	40
+
+/**
+ * VMFORK_DIFF_CONTENTS - compare the contents of pages that are not the same
+ *
+ * Without it, a page that was written to differs, whatever was written.
+ */
+#define VMFORK_DIFF_CONTENTS	(1U << 0)
+
+/**
+ * VMFORK_DIFF - the ranges in which two snapshots differ
+ *
+ * On a snapshot's file descriptor.  Costs what differs: snapshots share what
+ * they have in common.  One of them may be shorter, and is taken as if it had
+ * a hole there.  Errors besides the general ones: EBADF, @fd is no file
+ * descriptor; EXDEV, it is no snapshot's; EHWPOISON, a page whose contents
+ * were to be compared was lost to a memory error.
+ */
+#define VMFORK_DIFF	_IOWR(VMFORK_IOC_MAGIC, 0x03, struct vmfork_diff)
+
+/**
+ * struct vmfork_prefault - argument of VMFORK_PREFAULT
+ * @size: in: sizeof(struct vmfork_prefault)
+ * @flags: in: VMFORK_PREFAULT_* or 0
+ * @pidfd: in: the process whose memory it is, or -1 for the caller
+ * @nr_ranges: in: length of @ranges, 1 to VMFORK_MAX_RANGES
+ * @ranges: in: address of an array of struct vmfork_range, of addresses, each
+ *	in mappings of snapshots; filled in this order
+ * @pages_mapped: out: pages of the snapshot that were mapped
+ * @pages_copied: out: pages that were copied ahead (VMFORK_PREFAULT_WRITE)
+ * @refusal: out: enum vmfork_refusal
+ * @refused_range: out: index of the range that was refused
+ * @refused_addr: out: the first address that was refused
+ *
+ * The outputs are written on failure too, if the structure itself was good.
+ */
+struct vmfork_prefault {
+	__u32 size;
+	__u32 flags;
+	__s32 pidfd;
+	__u32 nr_ranges;
+	__aligned_u64 ranges;
+	__aligned_u64 pages_mapped;
+	__aligned_u64 pages_copied;
+	__u32 refusal;
+	__u32 refused_range;
+	__aligned_u64 refused_addr;
+};
+
+#define VMFORK_PREFAULT_SIZE_VER0	56
+
+/**
+ * VMFORK_PREFAULT_WRITE - make private copies, as writes would
+ *
+ * Without it, the snapshot's pages are mapped, as reads would; holes are left
+ * alone.
+ */
+#define VMFORK_PREFAULT_WRITE	(1U << 0)
+
+/**
+ * VMFORK_PREFAULT - map, or copy, ranges of mappings at once
+ *
+ * On /dev/vmfork or any snapshot's file descriptor.  What is there already
+ * stays.  The right to another process (@pidfd) is the right to capture it.
+ * What was done before a failure (ENOMEM, EINTR) stays; the memory reads the
+ * same in any case.
+ *
+ * Errors besides the general ones: those of enum vmfork_refusal; EACCES, the
+ * memory may not be read, or not be written with VMFORK_PREFAULT_WRITE; EBADF,
+ * EPERM as for VMFORK_CAPTURE.
+ */
+#define VMFORK_PREFAULT	_IOWR(VMFORK_IOC_MAGIC, 0x04, struct vmfork_prefault)
 
 /*
  * A snapshot's file descriptor is a file: mmap(MAP_PRIVATE), pread, lseek

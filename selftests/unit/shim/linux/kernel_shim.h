@@ -32,6 +32,13 @@ typedef unsigned int gfp_t;
 #define READ_ONCE(x)		(*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 #define min(a, b)		((a) < (b) ? (a) : (b))
+#define max(a, b)		((a) > (b) ? (a) : (b))
+#define swap(a, b) \
+	do { __typeof__(a) t = (a); (a) = (b); (b) = t; } while (0)
+#define struct_size_t(type, member, n) \
+	(offsetof(type, member) + (n) * sizeof(unsigned long))
+#define BIT(nr)			(1UL << (nr))
+#define __ffs(word)		((unsigned int)__builtin_ctzl(word))
 #define cond_resched()		((void)0)
 #define unlikely(x)		(x)
 #define likely(x)		(x)
@@ -92,6 +99,5 @@ void kmem_cache_free(struct kmem_cache *cache, void *object);
 /* Pages are the test's. */
 struct page;
 struct folio;
-void get_page(struct page *page);
 
 #endif /* VMFORK_KERNEL_SHIM_H */

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VMFORK_PREFAULT_H
+#define VMFORK_PREFAULT_H
+
+struct vmfork_prefault;
+
+long vmfork_prefault_ioctl(struct vmfork_prefault __user *arg);
+
+#endif /* VMFORK_PREFAULT_H */
