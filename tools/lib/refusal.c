@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR GPL-2.0-only
 /*
- * Why a capture was refused, in words.
+ * Why memory was refused, in words.
  */
 #include "vmfork.h"
 
@@ -44,6 +44,10 @@ static const struct refusal refusals[] = {
 		"Check the swap device and the kernel log: a swapped-out page could not be read." },
 	[VMFORK_QUOTA] = { "quota",
 		"Drop snapshots that are no longer needed, or have max_bytes in /sys/module/vmfork/parameters raised: this user's snapshots hold as much as they may." },
+	[VMFORK_NO_MAPPING] = { "no-mapping",
+		"Choose memory that is a mapping of a snapshot: captured before, or mapped from one." },
+	[VMFORK_SIZE] = { "size",
+		"Choose a snapshot of the same size as the one that is mapped there." },
 	[VMFORK_DYING] = { "dying",
 		"Choose a process that lives: this one is exiting or being killed." },
 };

@@ -55,6 +55,159 @@ int vmfork_capture_sized(int dev, int pidfd,
 			 uint64_t size, struct vmfork_capture *result);
 
 /**
+ * vmfork_prearm() - capture ahead, while the memory is in use
+ * @dev: what vmfork_open() returned
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @regions: those that are to be captured
+ * @nr: how many
+ * @slice_ns: how long the process may be kept from its memory at a time, in
+ *	nanoseconds, or 0 for 1 ms; aimed at, not promised
+ * @result: counts, times and, on failure, what was refused; may be NULL
+ *
+ * There is no snapshot to keep: a capture of the same regions that follows has
+ * only to take what was written since.  That is also what the next pass does,
+ * so the number of pages that it takes (@pages_stolen + @pages_copied of
+ * @result) says what a capture would cost now.
+ *
+ * Return: 0; -ENOTTY if the module can not do it (@dev is no vmfork device, or
+ * the module is older than this call); otherwise -errno as of
+ * vmfork_capture().  The memory reads the same in any case.
+ */
+int vmfork_prearm(int dev, int pidfd, const struct vmfork_region *regions,
+		  size_t nr, uint64_t slice_ns, struct vmfork_capture *result);
+
+/**
+ * struct vmfork_live_options - how vmfork_capture_live() goes about it
+ * @size: of the snapshot in bytes, or 0 for the end of its last region
+ * @slice_ns: as for vmfork_prearm(), 0 for 1 ms
+ * @enough_pages: pre-arm no more after a pass that took at most so many pages
+ *	of 4096 bytes, or 0 for 256
+ * @max_passes: pre-arm at most so often, or 0 for 4
+ * @pause: stops whatever writes to the memory; returns 0, or -errno, after
+ *	which @resume is not called; or NULL if nothing has to be stopped
+ * @resume: lets it go on; or NULL.  Called once after each @pause that
+ *	returned 0, whatever came of the capture, on the thread that called
+ * @arg: what both of them are given
+ *
+ * All zero but for the callbacks is a good choice.
+ */
+struct vmfork_live_options {
+	uint64_t size;
+	uint64_t slice_ns;
+	uint64_t enough_pages;
+	unsigned int max_passes;
+	int (*pause)(void *arg);
+	void (*resume)(void *arg);
+	void *arg;
+};
+
+/**
+ * struct vmfork_live_result - what vmfork_capture_live() did
+ * @capture: of the capture in the pause; if that was not reached, of the
+ *	pre-arming pass that failed
+ * @prearmed_pages: pages that all passes before it took
+ * @ns_prearm: how long these passes took, in nanoseconds
+ * @ns_paused: from before @pause was called until @resume had returned; 0 if
+ *	@pause was not called or failed
+ * @passes: pre-arming passes that succeeded; 0 with a module that has none
+ */
+struct vmfork_live_result {
+	struct vmfork_capture capture;
+	uint64_t prearmed_pages;
+	uint64_t ns_prearm;
+	uint64_t ns_paused;
+	unsigned int passes;
+};
+
+/**
+ * vmfork_capture_live() - capture memory in use, with a short pause
+ * @dev: what vmfork_open() returned
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @regions: what to capture
+ * @nr: how many
+ * @options: how, and what pauses and resumes; not NULL
+ * @result: what was done and, on failure, what was refused; may be NULL
+ *
+ * Pre-arms while the memory is in use, until a pass takes few enough pages,
+ * takes no fewer than the one before it, or is the last.  Then it pauses,
+ * captures what was written since, and resumes.
+ *
+ * A refusal comes before the pause, unless the pause may be the cure
+ * (VMFORK_RACE, VMFORK_PINNED): then the capture in the pause decides.  An
+ * older module, which can not pre-arm, has all of it captured in the pause.
+ *
+ * Return: the snapshot's file descriptor (O_CLOEXEC), owned by the caller;
+ * what @pause returned if that is not 0 (-ECANCELED for a positive number);
+ * otherwise -errno as of vmfork_capture().
+ */
+int vmfork_capture_live(int dev, int pidfd,
+			const struct vmfork_region *regions, size_t nr,
+			const struct vmfork_live_options *options,
+			struct vmfork_live_result *result);
+
+/**
+ * vmfork_reset() - put memory back to a snapshot, in place
+ * @snapshot: a snapshot's file descriptor
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @ranges: of addresses, each a mapping of @snapshot or of a snapshot of the
+ *	same size; at most VMFORK_MAX_REGIONS, none overlapping another
+ * @nr: how many
+ * @result: counts and, on failure, what was refused; may be NULL
+ *
+ * What was written to the ranges is lost.  Nothing should write to them
+ * meanwhile: pause the vCPUs.
+ *
+ * Return: 0; -ENOTTY if @snapshot is none, or the module older than this call;
+ * otherwise -errno as of VMFORK_RESET.
+ */
+int vmfork_reset(int snapshot, int pidfd, const struct vmfork_range *ranges,
+		 size_t nr, struct vmfork_reset *result);
+
+/**
+ * typedef vmfork_range_fn - is told of a range in which snapshots differ
+ * @range: offset and length in bytes; valid during the call
+ * @arg: what vmfork_diff() was given
+ *
+ * Return: 0 to go on, anything else to end vmfork_diff(), which returns it.
+ */
+typedef int (*vmfork_range_fn)(const struct vmfork_range *range, void *arg);
+
+/**
+ * vmfork_diff() - the ranges in which two snapshots differ
+ * @a: a snapshot's file descriptor
+ * @b: another's; which is which makes no difference
+ * @flags: VMFORK_DIFF_CONTENTS to compare what was written, or 0
+ * @fn: called for each range, in ascending order; none touches the next
+ * @arg: for @fn
+ *
+ * One of them may be shorter: it is taken as if it had a hole there.
+ *
+ * Return: 0 after the last range; what @fn returned; -ENOTTY if @a is no
+ * snapshot, or the module older than this call; -EXDEV if @b is none; -ENOMEM;
+ * otherwise -errno as of VMFORK_DIFF.
+ */
+int vmfork_diff(int a, int b, unsigned int flags, vmfork_range_fn fn,
+		void *arg);
+
+/**
+ * vmfork_prefault() - map, or copy, ranges of mappings ahead of their use
+ * @fd: what vmfork_open() returned, or any snapshot's file descriptor
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @ranges: of addresses, in mappings of snapshots, in the order in which they
+ *	are wanted; at most VMFORK_MAX_RANGES
+ * @nr: how many
+ * @flags: VMFORK_PREFAULT_WRITE for private copies, as if they were written
+ *	to, or 0
+ * @result: counts and, on failure, what was refused; may be NULL
+ *
+ * Return: 0; -ENOTTY if @fd is neither, or the module older than this call;
+ * otherwise -errno as of VMFORK_PREFAULT.
+ */
+int vmfork_prefault(int fd, int pidfd, const struct vmfork_range *ranges,
+		    size_t nr, unsigned int flags,
+		    struct vmfork_prefault *result);
+
+/**
  * vmfork_map() - map part of a snapshot, private and writable
  * @snapshot: a snapshot's file descriptor
  * @addr: where (MAP_FIXED), or NULL for anywhere suited to huge pages

@@ -25,21 +25,24 @@ report() { # STATUS NAME
 	fi
 }
 
-# Build and run a user: NAME COMPILER PKG_CONFIG_OPTIONS COMPILER_OPTIONS
+# Build and run a user: NAME COMPILER PKG_CONFIG_OPTIONS COMPILER_OPTIONS [FILE]
 user() {
 	flags=$($PKG_CONFIG $3 --cflags --libs libvmfork) &&
-		$2 $strict $4 -o "$dir/$1" "$here/consumer.c" $flags &&
+		$2 $strict $4 -o "$dir/$1" "$here/${5:-consumer.c}" $flags &&
 		LD_LIBRARY_PATH="$libdir" "$dir/$1"
 	report $? "$1"
 }
 
 echo "TAP version 13"
-echo "1..7"
+echo "1..9"
 
 # In the build tree.
 libdir=$O/lib
 export PKG_CONFIG_PATH="$libdir/pkgconfig"
 user build_tree "$CC" "" ""
+
+# What it asks of the module, and in which order; sequences.c plays the module.
+user sequences "$CC" --static -static sequences.c
 
 # Installed below a staging directory, as a package is made.
 $MAKE -s -C "$here/.." O="$O" install DESTDIR="$dir/stage" PREFIX=/opt/vmfork
@@ -54,11 +57,19 @@ readelf -d "$dir/installed_shared" | grep -q 'NEEDED.*\[libvmfork\.so\.0\]'
 report $? soname
 
 # Every function of the header is exported, with a version, and nothing else.
-sed -n 's/^\(int\|const char \*\) *\(vmfork_[a-z_]*\)(.*/\2@@LIBVMFORK_0/p' \
+sed -n 's/^\(int\|const char \*\) *\(vmfork_[a-z_]*\)(.*/\2/p' \
 	"$here/../vmfork.h" | sort > "$dir/want"
-nm -D --defined-only "$libdir/libvmfork.so.0" | awk '$2 == "T" { print $3 }' |
+nm -D --defined-only "$libdir/libvmfork.so.0" |
+	awk '$2 == "T" && sub("@@LIBVMFORK_[01]$", "", $3) { print $3 }' |
 	sort > "$dir/have"
 [ -s "$dir/want" ] && diff "$dir/want" "$dir/have"
 report $? symbols
+
+# What a program was linked with stays what it is: these have this version.
+nm -D --defined-only "$libdir/libvmfork.so.0" |
+	sed -n 's/.* T \(.*\)@@LIBVMFORK_0$/\1/p' | sort > "$dir/have"
+printf 'vmfork_%s\n' capture capture_sized info map open refusal_advice \
+	refusal_name | diff - "$dir/have"
+report $? symbols_of_version_0
 
 exit $failed

@@ -105,7 +105,7 @@ static void check_refusals(void)
 {
 	unsigned int i, j;
 
-	for (i = 0; i <= VMFORK_DYING; i++) {
+	for (i = 0; i <= VMFORK_SIZE; i++) {
 		const char *advice = vmfork_refusal_advice(i);
 
 		EXPECT(advice[strlen(advice) - 1] == '.');
@@ -117,6 +117,82 @@ static void check_refusals(void)
 	EXPECT(!strcmp(vmfork_refusal_name(i), "unknown"));
 	EXPECT(!strcmp(vmfork_refusal_name(~0U), "unknown"));
 	EXPECT(vmfork_refusal_advice(~0U)[0]);
+}
+
+/* How often each was called; what pause answers */
+struct pauses {
+	int paused, resumed;
+	int answer;
+};
+
+static int count_pause(void *arg)
+{
+	struct pauses *p = (struct pauses *)arg;
+
+	p->paused++;
+	return p->answer;
+}
+
+static void count_resume(void *arg)
+{
+	struct pauses *p = (struct pauses *)arg;
+
+	p->resumed++;
+}
+
+static int no_range(const struct vmfork_range *range, void *arg)
+{
+	(void)range;
+	(void)arg;
+	expect(0, "no range of what is no snapshot");
+	return 1;
+}
+
+/* What is no device and no snapshot, or is not open at all */
+static void check_no_snapshot(int fd)
+{
+	struct vmfork_live_options options;
+	struct vmfork_live_result live;
+	struct vmfork_prefault prefault;
+	struct vmfork_capture capture;
+	struct vmfork_region region;
+	struct vmfork_reset reset;
+	struct vmfork_range range;
+	struct pauses pauses;
+
+	memset(&options, 0, sizeof(options));
+	memset(&region, 0, sizeof(region));
+	memset(&range, 0, sizeof(range));
+	memset(&pauses, 0, sizeof(pauses));
+	options.pause = count_pause;
+	options.resume = count_resume;
+	options.arg = &pauses;
+
+	EXPECT(vmfork_prearm(fd, -1, &region, 1, 0, &capture) == -ENOTTY);
+	EXPECT(capture.flags == VMFORK_CAPTURE_PREARM && capture.slice_ns);
+	EXPECT(vmfork_prearm(-1, -1, &region, 1, 5, NULL) == -EBADF);
+	EXPECT(vmfork_prearm(fd, -1, &region, (size_t)1 << 32, 0, NULL) ==
+	       -EINVAL);
+	EXPECT(vmfork_capture_live(fd, -1, &region, 1, &options, &live) ==
+	       -ENOTTY);
+	EXPECT(!live.passes && !live.ns_paused && live.ns_prearm);
+	EXPECT(vmfork_capture_live(-1, -1, &region, 1, &options, NULL) ==
+	       -EBADF);
+	EXPECT(!pauses.paused && !pauses.resumed);
+
+	EXPECT(vmfork_reset(fd, -1, &range, 1, &reset) == -ENOTTY);
+	EXPECT(reset.refusal == VMFORK_OK && reset.nr_ranges == 1);
+	EXPECT(vmfork_reset(-1, -1, &range, 1, NULL) == -EBADF);
+	EXPECT(vmfork_reset(fd, -1, &range, (size_t)1 << 32, NULL) == -EINVAL);
+	EXPECT(vmfork_prefault(fd, -1, &range, 1, VMFORK_PREFAULT_WRITE,
+			       &prefault) == -ENOTTY);
+	EXPECT(prefault.flags == VMFORK_PREFAULT_WRITE);
+	EXPECT(vmfork_prefault(-1, -1, &range, 1, 0, NULL) == -EBADF);
+	EXPECT(vmfork_prefault(fd, -1, &range, (size_t)1 << 32, 0, NULL) ==
+	       -EINVAL);
+	EXPECT(vmfork_diff(fd, fd, 0, no_range, NULL) == -ENOTTY);
+	EXPECT(vmfork_diff(-1, fd, 0, no_range, NULL) == -EBADF);
+	EXPECT(vmfork_diff(fd, -1, 0, no_range, NULL) == -EBADF);
 }
 
 int main(void)
@@ -140,6 +216,7 @@ int main(void)
 	EXPECT(vmfork_capture_sized(fd, -1, &region, (size_t)1 << 32, 0,
 				    &result) == -EINVAL);
 
+	check_no_snapshot(fd);
 	check_map(fd, PAGE, 3 * PAGE);
 	check_map(fd, 2 * SZ_2M, 0);
 	check_map(fd, SZ_2M, SZ_2M + 5 * PAGE);
