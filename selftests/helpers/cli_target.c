@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The process that cli.sh captures: it holds memory of one kind, prints where
- * and does what it is told on standard input.
+ * The process that cli.sh and cli_diff.sh capture: it holds memory of one kind,
+ * prints where and does what it is told on standard input.
  *
  *   cli_target KIND BYTES
  *
@@ -9,8 +9,15 @@
  *
  *   check	"right" if its memory is as it wrote it, else "wrong"
  *   change	writes other values, "changed"
+ *   poke P N	writes other values to N pages from page P on, "poked"
+ *   touch P N	writes again what is there already, "touched"
+ *   save	remembers what its memory is like, "saved"
+ *   back	expects that again, without writing anything, "expected"
+ *   run	goes on writing a rising number to its first page and then to the
+ *		one in its middle, a mapping apart, "running"
+ *   halt	ends that, "halted"
  *
- * and ends with its input.  Every third page is never touched.
+ * and ends with its input.  No "change" touches every third page.
  *
  *   cli_target as-nobody COMMAND [ARGUMENTS]
  *
@@ -23,6 +30,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,10 +44,13 @@
 #define PAGE	4096UL
 #define WORDS	(PAGE / sizeof(uint64_t))
 
+/* What a page reads as follows from the round in which it was written */
 struct memory {
 	char *addr;
 	size_t len;
 	uint64_t round;
+	uint64_t *rounds, *saved;	/* of each page, 0: never */
+	pthread_t writer;
 };
 
 static void die(const char *what)
@@ -55,22 +66,85 @@ static bool is_hole(size_t page)
 
 static uint64_t word_at(const struct memory *m, size_t page, size_t word)
 {
-	return is_hole(page) ? 0 : (m->round << 48) + page * WORDS + word + 1;
+	return m->rounds[page] ?
+	       (m->rounds[page] << 48) + page * WORDS + word + 1 : 0;
+}
+
+static void write_page(struct memory *m, size_t page)
+{
+	volatile uint64_t *p = (uint64_t *)(m->addr + page * PAGE);
+	size_t word;
+
+	for (word = 0; word < WORDS; word++)
+		p[word] = word_at(m, page, word);
 }
 
 static void write_all(struct memory *m)
 {
-	size_t page, word;
+	size_t page;
 
 	m->round++;
 	for (page = 0; page < m->len / PAGE; page++) {
-		uint64_t *p = (uint64_t *)(m->addr + page * PAGE);
-
 		if (is_hole(page))
 			continue;
-		for (word = 0; word < WORDS; word++)
-			p[word] = word_at(m, page, word);
+		m->rounds[page] = m->round;
+		write_page(m, page);
 	}
+}
+
+/* Return: whether there are such pages */
+static bool write_some(struct memory *m, size_t first, size_t nr, bool other)
+{
+	size_t page;
+
+	if (first >= m->len / PAGE || nr > m->len / PAGE - first)
+		return false;
+	m->round += other;
+	for (page = first; page < first + nr; page++) {
+		if (other)
+			m->rounds[page] = m->round;
+		write_page(m, page);
+	}
+	return true;
+}
+
+static void copy_rounds(struct memory *m, uint64_t *to, const uint64_t *from)
+{
+	memcpy(to, from, m->len / PAGE * sizeof(*to));
+}
+
+static void *writer(void *arg)
+{
+	struct memory *m = arg;
+	volatile uint64_t *first = (uint64_t *)m->addr;
+	volatile uint64_t *middle = (uint64_t *)(m->addr + m->len / PAGE / 2 *
+						 PAGE);
+	uint64_t n;
+
+	for (n = 1;; n++) {
+		*first = n;
+		*middle = n;
+		pthread_testcancel();
+	}
+	return NULL;
+}
+
+/* The advice has the kernel keep the two halves apart. */
+static void run(struct memory *m)
+{
+	size_t half = m->len / PAGE / 2 * PAGE;
+
+	if (madvise(m->addr + half, m->len - half, MADV_DONTDUMP) ||
+	    pthread_create(&m->writer, NULL, writer, m))
+		die("writer");
+}
+
+static void halt(struct memory *m)
+{
+	pthread_cancel(m->writer);
+	pthread_join(m->writer, NULL);
+	write_some(m, 0, 1, true);
+	write_some(m, m->len / PAGE / 2, 1, true);
 }
 
 static bool is_right(const struct memory *m)
@@ -134,6 +208,10 @@ static void make(struct memory *m, const char *kind)
 	else
 		m->addr = map(m->len, private, -1);
 
+	m->rounds = calloc(m->len / PAGE, sizeof(*m->rounds));
+	m->saved = calloc(m->len / PAGE, sizeof(*m->saved));
+	if (!m->rounds || !m->saved)
+		die("calloc");
 	/* Holes are to be pages of 4 KiB. */
 	if (madvise(m->addr, m->len, MADV_NOHUGEPAGE))
 		die("madvise");
@@ -162,6 +240,31 @@ static int run_as_nobody(char **argv)
 	return 1;
 }
 
+static const char *obey(struct memory *m, const char *line)
+{
+	char verb[16] = "";
+	size_t first = 0, nr = 0;
+	int words = sscanf(line, "%15s %zu %zu", verb, &first, &nr);
+
+	if (words == 3 && !strcmp(verb, "poke"))
+		return write_some(m, first, nr, true) ? "poked" : "where?";
+	if (words == 3 && !strcmp(verb, "touch"))
+		return write_some(m, first, nr, false) ? "touched" : "where?";
+	if (!strcmp(verb, "check"))
+		return is_right(m) ? "right" : "wrong";
+	if (!strcmp(verb, "change"))
+		return write_all(m), "changed";
+	if (!strcmp(verb, "save"))
+		return copy_rounds(m, m->saved, m->rounds), "saved";
+	if (!strcmp(verb, "back"))
+		return copy_rounds(m, m->rounds, m->saved), "expected";
+	if (!strcmp(verb, "run"))
+		return run(m), "running";
+	if (!strcmp(verb, "halt"))
+		return halt(m), "halted";
+	return "what?";
+}
+
 int main(int argc, char **argv)
 {
 	struct memory m = { 0 };
@@ -178,15 +281,7 @@ int main(int argc, char **argv)
 	setlinebuf(stdout);
 	printf("0x%lx %s\n", (unsigned long)m.addr, argv[2]);
 
-	while (fgets(line, sizeof(line), stdin)) {
-		if (!strcmp(line, "check\n")) {
-			puts(is_right(&m) ? "right" : "wrong");
-		} else if (!strcmp(line, "change\n")) {
-			write_all(&m);
-			puts("changed");
-		} else {
-			puts("what?");
-		}
-	}
+	while (fgets(line, sizeof(line), stdin))
+		puts(obey(&m, line));
 	return 0;
 }

@@ -6,16 +6,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <vmfork.h>
 
 #include "cli.h"
+#include "open.h"
 #include "out.h"
 #include "parse.h"
 #include "save.h"
 #include "signals.h"
+#include "stop.h"
 
 /**
  * struct request - what the command line asks for
@@ -23,6 +24,7 @@
  * @output: file to save to, or NULL
  * @force: replace that file
  * @hold: keep the snapshot until a signal
+ * @live: capture ahead, and stop the process for the rest
  * @size: of the snapshot, 0 for the end of its last region
  * @next_offset: where a region without an offset lies
  * @nr: length of @regions
@@ -33,6 +35,7 @@ struct request {
 	const char *output;
 	bool force;
 	bool hold;
+	bool live;
 	uint64_t size;
 	uint64_t next_offset;
 	size_t nr;
@@ -55,18 +58,21 @@ static int add_range(struct request *req, const char *text)
 
 static int add_wipe(struct request *req, const char *text)
 {
-	uint64_t no_offset = 0;
+	struct vmfork_range range;
 
 	if (req->nr == VMFORK_MAX_REGIONS)
 		return failure(BAD_USAGE, 0,
 			       "Too many ranges: give at most %d, those to wipe included.",
 			       VMFORK_MAX_REGIONS);
-	if (strchr(text, '@') ||
-	    !parse_range(text, &no_offset, &req->regions[req->nr]))
+	if (!parse_addresses(text, &range))
 		return failure(BAD_USAGE, 0,
 			       "'%s' is no range to wipe: write ADDR:LEN, such as 0x7f0000001000:4K.",
 			       text);
-	req->regions[req->nr++].flags = VMFORK_REGION_WIPE;
+	req->regions[req->nr++] = (struct vmfork_region){
+		.addr = range.start,
+		.len = range.len,
+		.flags = VMFORK_REGION_WIPE,
+	};
 	return DONE;
 }
 
@@ -91,6 +97,9 @@ static int set_option(struct request *req, int option)
 		return DONE;
 	case 'H':
 		req->hold = true;
+		return DONE;
+	case 'l':
+		req->live = true;
 		return DONE;
 	case 's':
 		if (!parse_size(optarg, &req->size))
@@ -122,6 +131,7 @@ static int parse_request(struct request *req, int argc, char **argv)
 		{ "output", required_argument, NULL, 'o' },
 		{ "force", no_argument, NULL, 'f' },
 		{ "hold", no_argument, NULL, 'H' },
+		{ "live", no_argument, NULL, 'l' },
 		{ "size", required_argument, NULL, 's' },
 		COMMON_LONG,
 		{ 0 }
@@ -130,7 +140,7 @@ static int parse_request(struct request *req, int argc, char **argv)
 
 	memset(req, 0, sizeof(*req));
 	while ((option = next_option(&command_capture, argc, argv,
-				     "p:r:w:o:f" COMMON_SHORT, options)) != -1) {
+				     "p:r:w:o:fl" COMMON_SHORT, options)) != -1) {
 		status = set_option(req, option);
 		if (status)
 			return status;
@@ -151,45 +161,21 @@ static int parse_request(struct request *req, int argc, char **argv)
 	return DONE;
 }
 
-static int open_device(int *dev)
-{
-	*dev = vmfork_open();
-	if (*dev >= 0)
-		return DONE;
-	if (*dev == -ENOENT)
-		return failure(NO_MODULE, ENOENT,
-			       "The vmfork module is not loaded: load it by modprobe vmfork.");
-	if (*dev == -EACCES || *dev == -EPERM)
-		return failure(NO_MODULE, -*dev,
-			       "%s may not be opened: run as root, or have its mode changed.",
-			       VMFORK_DEVICE);
-	return failure(NO_MODULE, -*dev, "%s can not be opened: %s.",
-		       VMFORK_DEVICE, strerror(-*dev));
-}
-
-static int open_process(int pid, int *pidfd)
-{
-	*pidfd = pidfd_open(pid, 0);
-	if (*pidfd >= 0)
-		return DONE;
-	if (errno == ESRCH)
-		return failure(FAILED, errno,
-			       "There is no process %d: give the process id of the virtual machine.",
-			       pid);
-	/* EINVAL until Linux 6.8, ENOENT since */
-	if (errno == EINVAL || errno == ENOENT)
-		return failure(FAILED, errno,
-			       "%d is a thread: give its process (Tgid in /proc/%d/status).",
-			       pid, pid);
-	return failure(FAILED, errno, "Process %d can not be opened: %s.", pid,
-		       strerror(errno));
-}
-
 static int fail_capture(const struct request *req, int error,
 			const struct vmfork_capture *result)
 {
-	if (result->refusal != VMFORK_OK && result->refused_region < req->nr)
-		return failure_refused(error, result, req->regions);
+	struct refused refused = {
+		.refusal = result->refusal,
+		.range = result->refused_region,
+		.addr = result->refused_addr,
+		.pages_pinned = result->pages_pinned,
+	};
+
+	if (refused.refusal != VMFORK_OK && refused.range < req->nr) {
+		refused.start = req->regions[refused.range].addr;
+		refused.len = req->regions[refused.range].len;
+		return failure_refused(error, &refused);
+	}
 	switch (error) {
 	case EPERM:
 	case EACCES:
@@ -217,8 +203,53 @@ static int fail_capture(const struct request *req, int error,
 	}
 }
 
+/* Return: the snapshot, or -errno; stop->error if it was not the kernel's */
+static int capture_live(const struct request *req, int dev, struct stop *stop,
+			struct vmfork_live_result *live)
+{
+	const struct vmfork_live_options options = {
+		.size = req->size,
+		.pause = stop_begin,
+		.resume = stop_end,
+		.arg = stop,
+	};
+
+	return vmfork_capture_live(dev, stop->pidfd, req->regions, req->nr,
+				   &options, live);
+}
+
+static int fail_stop(const struct request *req, int error)
+{
+	if (error == ETIMEDOUT)
+		return failure(FAILED, error,
+			       "Process %d does not stop: see what its threads wait for in /proc/%d/task.",
+			       req->pid, req->pid);
+	return failure(FAILED, error, "Process %d can not be stopped: %s.",
+		       req->pid, strerror(error));
+}
+
+static int capture_from(const struct request *req, int dev, int pidfd,
+			int *snapshot, struct vmfork_live_result *live)
+{
+	struct stop stop = { .pid = req->pid, .pidfd = pidfd };
+
+	if (req->live)
+		*snapshot = capture_live(req, dev, &stop, live);
+	else
+		*snapshot = vmfork_capture_sized(dev, pidfd, req->regions,
+						 req->nr, req->size,
+						 &live->capture);
+	if (*snapshot >= 0)
+		return DONE;
+	if (*snapshot == -EINTR && signals_caught())
+		return FAILED;
+	if (stop.error)
+		return fail_stop(req, stop.error);
+	return fail_capture(req, -*snapshot, &live->capture);
+}
+
 static int capture(const struct request *req, int *snapshot,
-		   struct vmfork_capture *result)
+		   struct vmfork_live_result *live)
 {
 	int dev, pidfd, status;
 
@@ -227,18 +258,11 @@ static int capture(const struct request *req, int *snapshot,
 		return status;
 	status = open_process(req->pid, &pidfd);
 	if (!status) {
-		*snapshot = vmfork_capture_sized(dev, pidfd, req->regions,
-						 req->nr, req->size, result);
+		status = capture_from(req, dev, pidfd, snapshot, live);
 		close(pidfd);
 	}
 	close(dev);
-	if (status)
-		return status;
-	if (*snapshot >= 0)
-		return DONE;
-	if (*snapshot == -EINTR && signals_caught())
-		return FAILED;
-	return fail_capture(req, -*snapshot, result);
+	return status;
 }
 
 /* Those that are captured, or those that are wiped. */
@@ -274,19 +298,32 @@ static void report_counts(const struct vmfork_capture *result)
 	out_number("huge", result->pages_huge);
 	out_number("hole", result->pages_hole);
 	out_number("wiped", result->pages_wiped);
+	out_number("in_place", result->pages_in_place);
 	out_close();
 	out_open("ns");
 	out_nanoseconds("prepare", result->ns_prepare);
 	out_nanoseconds("collect", result->ns_collect);
 	out_nanoseconds("unmap", result->ns_unmap);
 	out_nanoseconds("steal", result->ns_steal);
+	out_nanoseconds("longest", result->ns_longest);
+	out_close();
+}
+
+static void report_live(const struct vmfork_live_result *live)
+{
+	out_open("live");
+	out_number("passes", live->passes);
+	out_number("prearmed", live->prearmed_pages);
+	out_nanoseconds("prearm_ns", live->ns_prearm);
+	out_nanoseconds("paused_ns", live->ns_paused);
 	out_close();
 }
 
 static int report(const struct request *req,
-		  const struct vmfork_capture *result,
+		  const struct vmfork_live_result *live,
 		  const struct save *save, int snapshot)
 {
+	const struct vmfork_capture *result = &live->capture;
 	char path[64];
 
 	out_number("snapshot", result->id);
@@ -295,6 +332,8 @@ static int report(const struct request *req,
 	report_regions(req, "region", 0);
 	report_regions(req, "wipe", VMFORK_REGION_WIPE);
 	report_counts(result);
+	if (req->live)
+		report_live(live);
 	if (req->output) {
 		out_string("file", req->output);
 		out_bytes("written", save->written);
@@ -309,21 +348,22 @@ static int report(const struct request *req,
 
 static int capture_and_save(const struct request *req, struct save *save)
 {
-	struct vmfork_capture result = { 0 };
+	struct vmfork_live_result live = { 0 };
 	int snapshot, status;
 
-	status = capture(req, &snapshot, &result);
+	status = capture(req, &snapshot, &live);
 	if (status)
 		return status;
 	if (req->output) {
-		status = save_copy(save, snapshot, result.snapshot_size);
+		status = save_copy(save, snapshot,
+				   live.capture.snapshot_size);
 		if (!status)
 			status = save_commit(save);
 	}
 	if (!status && signals_caught() && !req->output)
 		status = FAILED;
 	if (!status)
-		status = report(req, &result, save, snapshot);
+		status = report(req, &live, save, snapshot);
 	if (!status && req->hold)
 		signals_wait();
 	close(snapshot);
@@ -352,7 +392,8 @@ static int run_capture(int argc, char **argv)
 
 const struct command command_capture = {
 	.name = "capture",
-	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... [--wipe ADDR:LEN]... {-o FILE | --hold}",
+	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... [--wipe ADDR:LEN]... [--live] "
+		     "{-o FILE | --hold}",
 	.summary = "Capture memory of a running process",
 	.options =
 	"  -p, --pid PID       the process\n"
@@ -362,6 +403,8 @@ const struct command command_capture = {
 	"  -w, --wipe ADDR:LEN what of it to leave out: keys, a generation ID; the snapshot\n"
 	"                      has zeroes there, the process keeps it\n"
 	"      --size SIZE     size of the snapshot (default: end of its last range)\n"
+	"  -l, --live          capture ahead while the process runs, then stop it, for a\n"
+	"                      moment, for what it wrote meanwhile\n"
 	"  -o, --output FILE   save the content, sparse\n"
 	"  -f, --force         replace FILE if it exists\n"
 	"      --hold          keep the snapshot, and print a path that a VMM can map,\n"

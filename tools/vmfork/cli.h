@@ -10,9 +10,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct vmfork_capture;
-struct vmfork_region;
-
 /**
  * enum status - exit status, as documented in vmfork(1)
  * @DONE: it worked
@@ -48,7 +45,11 @@ struct command {
 };
 
 extern const struct command command_capture;
+extern const struct command command_diff;
+extern const struct command command_export;
 extern const struct command command_info;
+extern const struct command command_prefault;
+extern const struct command command_reset;
 
 /* Options that every command takes, for its tables of getopt_long(3). */
 #define COMMON_SHORT	"hj"

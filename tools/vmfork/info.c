@@ -4,7 +4,6 @@
  */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <vmfork.h>
 
 #include "cli.h"
+#include "open.h"
 #include "out.h"
 #include "parse.h"
 
@@ -91,19 +91,6 @@ static int info_module(void)
 	return out_finish();
 }
 
-static int fail_no_snapshot(const char *name)
-{
-	return failure(FAILED, ENOTTY,
-		       "%s is no vmfork snapshot: give one, such as /proc/PID/fd/N.",
-		       name);
-}
-
-static int fail_open(const char *name)
-{
-	return failure(FAILED, errno, "%s can not be opened: %s.", name,
-		       strerror(errno));
-}
-
 static uint64_t age_of(uint64_t created_ns)
 {
 	struct timespec now;
@@ -114,52 +101,49 @@ static uint64_t age_of(uint64_t created_ns)
 	return ns > created_ns ? ns - created_ns : 0;
 }
 
-static int info_fd(int fd, const char *name)
+static int report_info(const struct vmfork_info *info)
 {
-	struct vmfork_info info;
-	int err = vmfork_info(fd, &info);
-
-	if (err == -ENOTTY)
-		return fail_no_snapshot(name);
-	if (err)
-		return failure(FAILED, -err, "%s can not be asked: %s.", name,
-			       strerror(-err));
-	out_number("snapshot", info.id);
-	out_bytes("size", info.snapshot_size);
+	out_number("snapshot", info->id);
+	out_bytes("size", info->snapshot_size);
 	out_open("pages");
-	out_number("held", info.pages);
-	out_number("huge", info.pages_huge);
-	out_number("hole", info.pages_hole);
+	out_number("held", info->pages);
+	out_number("huge", info->pages_huge);
+	out_number("hole", info->pages_hole);
 	out_close();
-	out_number("creator", info.creator);
-	out_nanoseconds("created_ns", info.created_ns);
-	out_nanoseconds("age_ns", age_of(info.created_ns));
+	out_number("creator", info->creator);
+	out_nanoseconds("created_ns", info->created_ns);
+	out_nanoseconds("age_ns", age_of(info->created_ns));
 	return out_finish();
 }
 
 static int info_path(const char *path)
 {
-	struct stat st;
+	struct vmfork_info info;
 	int fd, status;
 
-	/* Opening a device or a FIFO can do things, so look first. */
-	if (stat(path, &st))
-		return fail_open(path);
-	if (!S_ISREG(st.st_mode))
-		return fail_no_snapshot(path);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fail_open(path);
-	status = info_fd(fd, path);
+	status = open_snapshot(path, &fd, &info);
+	if (status)
+		return status;
 	close(fd);
-	return status;
+	return report_info(&info);
+}
+
+static int info_fd(int fd, const char *name)
+{
+	struct vmfork_info info;
+	struct stat st;
+	int status;
+
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		return fail_no_snapshot(name);
+	status = ask_snapshot(fd, name, &info);
+	return status ? status : report_info(&info);
 }
 
 /* Not by /proc/PID/fd/N: that is a new open, which a mode may forbid. */
 static int info_process(int pid, int number)
 {
 	char name[64];
-	struct stat st;
 	int pidfd, fd, status;
 
 	snprintf(name, sizeof(name), "/proc/%d/fd/%d", pid, number);
@@ -170,10 +154,7 @@ static int info_process(int pid, int number)
 	if (fd < 0) {
 		status = fail_open(name);
 	} else {
-		if (fstat(fd, &st) || !S_ISREG(st.st_mode))
-			status = fail_no_snapshot(name);
-		else
-			status = info_fd(fd, name);
+		status = info_fd(fd, name);
 		close(fd);
 	}
 	close(pidfd);

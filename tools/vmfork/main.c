@@ -24,7 +24,11 @@ static const struct command command_help = {
 /* The linker knows the commands' addresses, not their contents. */
 static const struct command *const commands[] = {
 	&command_capture,
+	&command_diff,
+	&command_export,
 	&command_info,
+	&command_prefault,
+	&command_reset,
 	&command_help,
 	NULL
 };

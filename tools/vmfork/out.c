@@ -19,6 +19,12 @@
 
 #define MAX_DEPTH	4
 
+/*
+ * json-c keeps no function pointer in user data, so they have a number.  That
+ * of a list says how the list is printed.
+ */
+enum { RENDER_PLAIN, RENDER_BYTES, RENDER_NS, RENDER_TABLE };
+
 static bool use_json;
 static json_object *stack[MAX_DEPTH];
 static int depth;
@@ -68,6 +74,14 @@ void out_open_list(const char *name)
 	open_value(name, json_object_new_array());
 }
 
+void out_open_table(const char *name)
+{
+	json_object *list = json_object_new_array();
+
+	json_object_set_userdata(list, (void *)(uintptr_t)RENDER_TABLE, NULL);
+	open_value(name, list);
+}
+
 void out_close(void)
 {
 	depth--;
@@ -88,9 +102,9 @@ void out_number(const char *name, uint64_t value)
 	add(name, json_object_new_uint64(value));
 }
 
-typedef void (*render_fn)(uint64_t value);
+typedef void (*render_fn)(uint64_t value, char *text, size_t size);
 
-static void render_bytes(uint64_t value)
+static void render_bytes(uint64_t value, char *text, size_t size)
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB",
 					     "TiB" };
@@ -101,22 +115,19 @@ static void render_bytes(uint64_t value)
 		scaled /= 1024;
 		unit++;
 	}
-	printf("%.*f %s\n", (value % (1ULL << 10 * unit)) ? 1 : 0, scaled,
-	       units[unit]);
+	snprintf(text, size, "%.*f %s", (value % (1ULL << 10 * unit)) ? 1 : 0,
+		 scaled, units[unit]);
 }
 
-static void render_nanoseconds(uint64_t value)
+static void render_nanoseconds(uint64_t value, char *text, size_t size)
 {
 	if (value < 1000000)
-		printf("%.1f us\n", value / 1e3);
+		snprintf(text, size, "%.1f us", value / 1e3);
 	else if (value < 1000000000)
-		printf("%.3f ms\n", value / 1e6);
+		snprintf(text, size, "%.3f ms", value / 1e6);
 	else
-		printf("%.1f s\n", value / 1e9);
+		snprintf(text, size, "%.1f s", value / 1e9);
 }
-
-/* json-c keeps no function pointer in user data, so they have a number. */
-enum { RENDER_PLAIN, RENDER_BYTES, RENDER_NS };
 
 static const render_fn renderers[] = {
 	[RENDER_BYTES] = render_bytes,
@@ -149,27 +160,32 @@ void out_address(const char *name, uint64_t value)
 	out_string(name, text);
 }
 
+/* What a value that is neither a group nor a list looks like */
+static const char *value_text(json_object *value, char *text, size_t size)
+{
+	uintptr_t how = (uintptr_t)json_object_get_userdata(value);
+
+	if (json_object_is_type(value, json_type_boolean))
+		return json_object_get_boolean(value) ? "yes" : "no";
+	if (!json_object_is_type(value, json_type_int) || how == RENDER_PLAIN)
+		return json_object_get_string(value);
+	renderers[how](json_object_get_uint64(value), text, size);
+	return text;
+}
+
 static void print_group(json_object *group, int indent);
 
 static void print_value(const char *name, json_object *value, int indent)
 {
-	uintptr_t how;
+	char text[64];
 
 	if (json_object_is_type(value, json_type_object)) {
 		printf("%*s%s:\n", indent, "", name);
 		print_group(value, indent + 2);
 		return;
 	}
-	printf("%*s%-*s ", indent, "", 18 - indent, name);
-	if (json_object_is_type(value, json_type_boolean)) {
-		puts(json_object_get_boolean(value) ? "yes" : "no");
-		return;
-	}
-	how = (uintptr_t)json_object_get_userdata(value);
-	if (json_object_is_type(value, json_type_int) && how != RENDER_PLAIN)
-		renderers[how](json_object_get_uint64(value));
-	else
-		puts(json_object_get_string(value));
+	printf("%*s%-*s %s\n", indent, "", 18 - indent, name,
+	       value_text(value, text, sizeof(text)));
 }
 
 static void print_list(const char *name, json_object *list, int indent)
@@ -184,10 +200,40 @@ static void print_list(const char *name, json_object *list, int indent)
 	}
 }
 
+static void print_row(json_object *row, int indent, bool heading)
+{
+	int width = indent;
+	char text[64];
+
+	json_object_object_foreach(row, name, value) {
+		printf("%*s", width, "");
+		width = printf("%s", heading ? name :
+			       value_text(value, text, sizeof(text)));
+		width = width < 18 ? 19 - width : 1;
+	}
+	putchar('\n');
+}
+
+static void print_table(const char *name, json_object *list, int indent)
+{
+	size_t i, len = json_object_array_length(list);
+
+	if (!len)
+		return;
+	printf("%*s%s:\n", indent, "", name);
+	print_row(json_object_array_get_idx(list, 0), indent + 2, true);
+	for (i = 0; i < len; i++)
+		print_row(json_object_array_get_idx(list, i), indent + 2,
+			  false);
+}
+
 static void print_group(json_object *group, int indent)
 {
 	json_object_object_foreach(group, name, value) {
-		if (json_object_is_type(value, json_type_array))
+		if (json_object_get_userdata(value) ==
+		    (void *)(uintptr_t)RENDER_TABLE)
+			print_table(name, value, indent);
+		else if (json_object_is_type(value, json_type_array))
 			print_list(name, value, indent);
 		else
 			print_value(name, value, indent);
@@ -258,23 +304,21 @@ int failure(int status, int error, const char *format, ...)
 	return status;
 }
 
-int failure_refused(int error, const struct vmfork_capture *result,
-		    const struct vmfork_region *regions)
+int failure_refused(int error, const struct refused *refused)
 {
-	const char *name = vmfork_refusal_name(result->refusal);
+	const char *name = vmfork_refusal_name(refused->refusal);
 	char count[64] = "";
 	char sentence[1024];
 
-	if (result->pages_pinned)
+	if (refused->pages_pinned)
 		snprintf(count, sizeof(count), ", %llu pages",
-			 (unsigned long long)result->pages_pinned);
+			 (unsigned long long)refused->pages_pinned);
 	snprintf(sentence, sizeof(sentence),
 		 "Range %u (0x%llx, %llu bytes) is refused at 0x%llx (%s%s): %s",
-		 result->refused_region,
-		 (unsigned long long)regions[result->refused_region].addr,
-		 (unsigned long long)regions[result->refused_region].len,
-		 (unsigned long long)result->refused_addr, name, count,
-		 vmfork_refusal_advice(result->refusal));
+		 refused->range, (unsigned long long)refused->start,
+		 (unsigned long long)refused->len,
+		 (unsigned long long)refused->addr, name, count,
+		 vmfork_refusal_advice(refused->refusal));
 
 	if (!use_json) {
 		fprintf(stderr, "vmfork: %s\n", sentence);
@@ -282,9 +326,9 @@ int failure_refused(int error, const struct vmfork_capture *result,
 	}
 	open_error(REFUSED, error, sentence);
 	out_string("refusal", name);
-	out_number("region", result->refused_region);
-	out_address("address", result->refused_addr);
-	out_number("pages_pinned", result->pages_pinned);
+	out_number("region", refused->range);
+	out_address("address", refused->addr);
+	out_number("pages_pinned", refused->pages_pinned);
 	out_finish();
 	return REFUSED;
 }

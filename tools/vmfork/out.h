@@ -11,9 +11,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct vmfork_capture;
-struct vmfork_region;
-
 /** out_use_json() - from here on, all output is JSON */
 void out_use_json(void);
 
@@ -25,6 +22,9 @@ void out_open(const char *name);
 
 /** out_open_list() - begin a list of groups */
 void out_open_list(const char *name);
+
+/** out_open_table() - the same, of groups with like members: in text a table */
+void out_open_table(const char *name);
 
 /** out_close() - end what was opened last */
 void out_close(void);
@@ -59,8 +59,25 @@ int out_finish(void);
 int failure(int status, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/** failure_refused() - failure() of a capture for its result's refusal */
-int failure_refused(int error, const struct vmfork_capture *result,
-		    const struct vmfork_region *regions);
+/**
+ * struct refused - which memory the kernel refused, and why
+ * @refusal: enum vmfork_refusal
+ * @range: which of the ranges on the command line, from 0
+ * @start: of that range
+ * @len: of that range
+ * @addr: the first address that was refused
+ * @pages_pinned: how many are pinned, if that is why
+ */
+struct refused {
+	unsigned int refusal;
+	unsigned int range;
+	uint64_t start;
+	uint64_t len;
+	uint64_t addr;
+	uint64_t pages_pinned;
+};
+
+/** failure_refused() - failure() for a refusal, with REFUSED as status */
+int failure_refused(int error, const struct refused *refused);
 
 #endif /* VMFORK_OUT_H */

@@ -116,3 +116,16 @@ bool parse_range(const char *text, uint64_t *next_offset,
 	*next_offset = where + bytes;
 	return true;
 }
+
+bool parse_addresses(const char *text, struct vmfork_range *range)
+{
+	struct vmfork_region region;
+	uint64_t no_offset = 0;
+
+	if (strchr(text, '@') || !parse_range(text, &no_offset, &region))
+		return false;
+	*range = (struct vmfork_range){
+		.start = region.addr, .len = region.len,
+	};
+	return true;
+}

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct vmfork_range;
 struct vmfork_region;
 
 /**
@@ -35,5 +36,8 @@ bool parse_id(const char *text, int *value);
  */
 bool parse_range(const char *text, uint64_t *next_offset,
 		 struct vmfork_region *region);
+
+/** parse_addresses() - ADDR:LEN; return: whether it has that form */
+bool parse_addresses(const char *text, struct vmfork_range *range);
 
 #endif /* VMFORK_PARSE_H */

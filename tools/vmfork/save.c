@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A snapshot's content as a sparse file that appears whole or not at all.
+ * A file that appears whole or not at all: a snapshot's content, sparse, or
+ * text.
  *
  * The file is written under a temporary name beside its own, and renamed when
  * it is complete and on disk.
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <vmfork.h>
 
 #include "cli.h"
 #include "out.h"
@@ -34,7 +37,7 @@ static int fail_writing(const struct save *save, int error)
 	case ENOSPC:
 	case EDQUOT:
 		return failure(FAILED, error,
-			       "No space is left for %s: free some, or choose another place by -o.",
+			       "No space is left for %s: free some, or choose another place.",
 			       save->path);
 	case EFBIG:
 		return failure(FAILED, error,
@@ -157,25 +160,73 @@ static int copy_extent(struct save *save, int snapshot, off_t offset,
 	return DONE;
 }
 
-int save_copy(struct save *save, int snapshot, uint64_t size)
+int save_size(struct save *save, uint64_t size)
 {
-	off_t data, hole = 0;
+	return ftruncate(save->fd, size) ? fail_writing(save, errno) : DONE;
+}
+
+/* Where data begins, at or behind @offset: @end if there is only a hole */
+static int find_data(int snapshot, off_t offset, off_t end, off_t *data)
+{
+	*data = lseek(snapshot, offset, SEEK_DATA);
+	if (*data < 0 && errno != ENXIO)
+		return fail_reading(errno);
+	/* ENXIO: a hole up to the end */
+	if (*data < 0 || *data > end)
+		*data = end;
+	return DONE;
+}
+
+static int find_hole(int snapshot, off_t offset, off_t end, off_t *hole)
+{
+	*hole = lseek(snapshot, offset, SEEK_HOLE);
+	if (*hole < 0)
+		return fail_reading(errno);
+	if (*hole > end)
+		*hole = end;
+	return DONE;
+}
+
+int save_range(struct save *save, int snapshot,
+	       const struct vmfork_range *range,
+	       void (*extent)(void *arg, uint64_t offset, uint64_t len,
+			      bool hole),
+	       void *arg)
+{
+	off_t at = range->start, end = range->start + range->len;
+	off_t data, hole;
 	int status;
 
-	if (ftruncate(save->fd, size))
-		return fail_writing(save, errno);
-	for (;;) {
-		data = lseek(snapshot, hole, SEEK_DATA);
-		if (data < 0)
-			/* ENXIO: a hole up to the end */
-			return errno == ENXIO ? DONE : fail_reading(errno);
-		hole = lseek(snapshot, data, SEEK_HOLE);
-		if (hole < 0)
-			return fail_reading(errno);
-		status = copy_extent(save, snapshot, data, hole);
+	for (; at < end; at = hole) {
+		status = find_data(snapshot, at, end, &data);
 		if (status)
 			return status;
+		if (extent && data > at)
+			extent(arg, at, data - at, true);
+		if (data == end)
+			return DONE;
+		status = find_hole(snapshot, data, end, &hole);
+		if (!status)
+			status = copy_extent(save, snapshot, data, hole);
+		if (status)
+			return status;
+		if (extent)
+			extent(arg, data, hole - data, false);
 	}
+	return DONE;
+}
+
+int save_copy(struct save *save, int snapshot, uint64_t size)
+{
+	struct vmfork_range all = { .len = size };
+	int status = save_size(save, size);
+
+	return status ? status : save_range(save, snapshot, &all, NULL, NULL);
+}
+
+int save_text(struct save *save, const char *text)
+{
+	return write_all(save, text, strlen(text), 0);
 }
 
 /* Not every file system can rename without replacing; most of these link. */
@@ -191,15 +242,18 @@ static int rename_new(const char *from, const char *to)
 	return 0;
 }
 
-int save_commit(struct save *save)
+int save_sync(struct save *save)
 {
-	int ret;
-
 	/* Some file systems tell only now that they are full. */
 	if (fsync(save->fd))
 		return fail_writing(save, errno);
-	if (signals_caught())
-		return FAILED;
+	return signals_caught() ? FAILED : DONE;
+}
+
+int save_publish(struct save *save)
+{
+	int ret;
+
 	if (save->replace)
 		ret = rename(save->temporary, save->path);
 	else
@@ -211,6 +265,13 @@ int save_commit(struct save *save)
 	free(save->temporary);
 	save->temporary = NULL;
 	return DONE;
+}
+
+int save_commit(struct save *save)
+{
+	int status = save_sync(save);
+
+	return status ? status : save_publish(save);
 }
 
 void save_abort(struct save *save)

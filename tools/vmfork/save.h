@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A snapshot's content as a sparse file that appears whole or not at all.
+ * A file that appears whole or not at all: a snapshot's content, sparse, or
+ * text.
  */
 #ifndef VMFORK_SAVE_H
 #define VMFORK_SAVE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct vmfork_range;
 
 /**
  * struct save - a file in the making
@@ -30,6 +33,33 @@ struct save {
  */
 int save_open(struct save *save, const char *path, bool replace);
 int save_copy(struct save *save, int snapshot, uint64_t size);
+
+/** save_size() - all of it is a hole but for what is written */
+int save_size(struct save *save, uint64_t size);
+
+/**
+ * save_range() - copy what the snapshot has of a range; its holes stay holes
+ * @save: the file, as large as save_size() has made it
+ * @snapshot: from where
+ * @range: of offsets, the same in both
+ * @extent: called for each part of the range, data or hole, in order; or NULL
+ * @arg: for @extent
+ */
+int save_range(struct save *save, int snapshot,
+	       const struct vmfork_range *range,
+	       void (*extent)(void *arg, uint64_t offset, uint64_t len,
+			      bool hole),
+	       void *arg);
+
+int save_text(struct save *save, const char *text);
+
+/** save_sync() - have it on disk */
+int save_sync(struct save *save);
+
+/** save_publish() - give it its name, after save_sync() */
+int save_publish(struct save *save);
+
+/** save_commit() - both */
 int save_commit(struct save *save);
 
 /** save_abort() - leave nothing behind; harmless after save_commit() */
