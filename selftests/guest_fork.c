@@ -2,7 +2,7 @@
 /*
  * Guests: a Linux guest that verifies its own memory keeps doing so while it
  * is forked again and again; so do its children and theirs, and who dies makes
- * no difference to the others.
+ * no difference to the others.  Who is reset is where it was forked.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,6 +110,96 @@ TEST_F_TIMEOUT(guest, the_dead_make_no_difference, 280)
 	ASSERT_TRUE(works(late, &counter));
 	family_kill(sibling);
 	ASSERT_TRUE(works(late, &counter));
+}
+
+/* Draws a number, after the kernel of the guest has renewed its random state */
+static bool draw(struct guest *g, char *number)
+{
+	guest_ask(g, "ask random");
+	snprintf(number, 33, "%.32s", g->reply + 10);
+	return reply_number(g, "renewed");
+}
+
+#define RESETS		3
+#define WATCH_BYTES	32	/* of its struct status */
+#define WATCHED		(2 * WATCH_BYTES + 1)
+
+/* Forks it; @then: its account of itself at that instant, in hex */
+static struct guest *fork_watched(struct guest *g, char *then)
+{
+	struct guest *child = fork_one(g);
+
+	reply_text(g, "watched", then, WATCHED);
+	return child;
+}
+
+/* Whether its memory is so there */
+static bool reads(struct guest *g, uint64_t gpa, const char *hex)
+{
+	guest_ask(g, "peek %#llx %d", (unsigned long long)gpa, WATCH_BYTES);
+	return strstr(g->reply, hex);
+}
+
+/*
+ * Lets it go on for a while, then has it reset: its memory is as it was, and
+ * it is told so, and answers by a line that begins with @line.
+ */
+static bool is_back(struct guest *g, uint64_t gpa, const char *then,
+		    const char *line)
+{
+	uint64_t first = guest_counter(g), counter = first;
+
+	while (counter < first + 16 && works(g, &counter))
+		;
+	guest_ask(g, "pause");
+	if (reads(g, gpa, then))
+		return false;
+	guest_ask(g, "reset");
+	if (!reply_number(g, "dropped"))
+		return false;
+	if (!reads(g, gpa, then)) {
+		fprintf(stderr, "# guest %s: %s, not %s\n", g->path, g->reply,
+			then);
+		return false;
+	}
+	guest_ask(g, "resume");
+	guest_ask(g, "wait %s 60", line);
+	return guest_verified(g);
+}
+
+TEST_F_TIMEOUT(guest, reset_again_and_again, 280)
+{
+	struct guest *parent = &guests[0], *child;
+	char then[WATCHED], number[33], last[33] = "";
+	uint64_t gpa = reply_number(parent, "gpa"), counter = 0;
+	unsigned int i;
+
+	EXPECT_NE(guest_try(parent, "reset"), 0);
+	EXPECT_NE(strstr(parent->reply, "nothing to go back to"), NULL);
+	guest_ask(parent, "watch %#llx %d", (unsigned long long)gpa,
+		  WATCH_BYTES);
+	child = fork_watched(parent, then);
+	for (i = 0; i < RESETS; i++) {
+		ASSERT_TRUE(is_back(parent, gpa, then, "reset"));
+		ASSERT_TRUE(draw(parent, number));
+		ASSERT_STRNE(number, last);
+		snprintf(last, sizeof(last), "%s", number);
+	}
+	/* A child that was not forked goes back to its birth, the same. */
+	for (i = 0; i < RESETS; i++) {
+		ASSERT_TRUE(is_back(child, gpa, then, "child"));
+		ASSERT_TRUE(draw(child, number));
+		ASSERT_STRNE(number, last);
+		snprintf(last, sizeof(last), "%s", number);
+	}
+	/* Both can be forked from there, and go back there from then on. */
+	fork_one(parent);
+	ASSERT_TRUE(works(fork_watched(child, then), &counter));
+	ASSERT_TRUE(is_back(child, gpa, then, "reset"));
+	counter = 0;
+	ASSERT_TRUE(works(child, &counter));
+	counter = 0;
+	ASSERT_TRUE(works(parent, &counter));
 }
 
 /* Running forkvms, ours or not */

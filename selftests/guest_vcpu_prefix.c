@@ -24,7 +24,6 @@
 #define PAGES		1024UL
 #define LEN		(PAGES * PAGE)
 #define LOST_PORT	0x10
-#define CAPTURES	120
 
 /* What the guest tells: at CONTROL_GPA, in memory that is not captured. */
 struct control {
@@ -83,10 +82,25 @@ FIXTURE(vcpu) {
 
 FIXTURE_VARIANT(vcpu) {
 	int advice;
+	int captures;
+	bool prearm;		/* before each of them */
 };
 
-FIXTURE_VARIANT_ADD(vcpu, base) { .advice = MADV_NOHUGEPAGE };
-FIXTURE_VARIANT_ADD(vcpu, thp) { .advice = MADV_HUGEPAGE };
+FIXTURE_VARIANT_ADD(vcpu, base) {
+	.advice = MADV_NOHUGEPAGE, .captures = 70
+};
+
+FIXTURE_VARIANT_ADD(vcpu, thp) {
+	.advice = MADV_HUGEPAGE, .captures = 70
+};
+
+FIXTURE_VARIANT_ADD(vcpu, base_prearmed) {
+	.advice = MADV_NOHUGEPAGE, .captures = 50, .prearm = true
+};
+
+FIXTURE_VARIANT_ADD(vcpu, thp_prearmed) {
+	.advice = MADV_HUGEPAGE, .captures = 50, .prearm = true
+};
 
 static int set_slot(int vm, unsigned int slot, uint64_t gpa, size_t len,
 		    void *hva)
@@ -148,6 +162,8 @@ static void *run_vcpu(void *arg)
 
 FIXTURE_SETUP(vcpu)
 {
+	if (variant->prearm)
+		capture_kind = CAPTURE_PREARMED;
 	self->seed = test_seed();
 	self->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (self->kvm < 0)
@@ -233,7 +249,7 @@ TEST_F_TIMEOUT(vcpu, each_capture_is_a_prefix, 280)
 	size_t page;
 	int i, fd;
 
-	for (i = 0; i < CAPTURES; i++) {
+	for (i = 0; i < variant->captures; i++) {
 		ASSERT_TRUE(let_write(self, rnd(&self->seed) % PAGES))
 			TH_LOG("capture %d: the guest is stuck at step %u, %lx",
 			       i, self->control->steps, self->lost);
@@ -253,6 +269,9 @@ TEST_F_TIMEOUT(vcpu, each_capture_is_a_prefix, 280)
 		ASSERT_GE(after + 1, steps) TH_LOG("capture %d", i);
 		ASSERT_EQ(0, self->lost) TH_LOG("capture %d", i);
 		shared += cap.pages_shared;
+		/* All but the very first are in place. */
+		ASSERT_EQ(i || variant->prearm ? PAGES : 0, cap.pages_in_place)
+			TH_LOG("capture %d", i);
 	}
 	EXPECT_LT(0, shared) TH_LOG("no capture built on the one before");
 

@@ -3,13 +3,26 @@
  * Capture: guest memory into a snapshot, by vmfork or, for comparison, by
  * copying it, as VMMs do that have no vmfork.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "forkvm.h"
 
-static int capture_vmfork(struct vm *vm, struct vmfork_capture *result)
+/* Return: -1; what the pause could not do has its own sentence already */
+static int fail_capture(int err, const struct vmfork_capture *result)
+{
+	if (err == -ECANCELED)
+		return failed();
+	return fail("the capture failed: %s (%s). %s", strerror(-err),
+		    vmfork_refusal_name(result->refusal),
+		    vmfork_refusal_advice(result->refusal));
+}
+
+static int capture_vmfork(struct vm *vm,
+			  const struct vmfork_live_options *options,
+			  struct vmfork_live_result *result)
 {
 	struct vmfork_region region[2] = { 0 };
 	int dev = vmfork_open();
@@ -25,13 +38,11 @@ static int capture_vmfork(struct vm *vm, struct vmfork_capture *result)
 		region[i].len = vm->ram.region[i].size;
 		region[i].offset = vm->ram.region[i].gpa;
 	}
-	snapshot = vmfork_capture(dev, -1, region, vm->ram.nr, result);
+	snapshot = vmfork_capture_live(dev, -1, region, vm->ram.nr, options,
+				       result);
 	close(dev);
 	if (snapshot < 0)
-		return fail("the capture failed: %s (%s). %s",
-			    strerror(-snapshot),
-			    vmfork_refusal_name(result->refusal),
-			    vmfork_refusal_advice(result->refusal));
+		return fail_capture(snapshot, &result->capture);
 	return snapshot;
 }
 
@@ -57,7 +68,7 @@ static int copy_region(const struct ram_region *r, int fd,
 	return 0;
 }
 
-static int capture_copy(struct vm *vm, struct vmfork_capture *result)
+static int copy_all(struct vm *vm, struct vmfork_capture *result)
 {
 	const struct ram_region *last = &vm->ram.region[vm->ram.nr - 1];
 	int fd = memfd_create("forkvm-copy", MFD_CLOEXEC);
@@ -80,16 +91,33 @@ err_close:
 	return -1;
 }
 
+static int capture_copy(struct vm *vm,
+			const struct vmfork_live_options *options,
+			struct vmfork_live_result *result)
+{
+	int fd;
+
+	if (options->pause(options->arg))
+		return -1;
+	fd = copy_all(vm, &result->capture);
+	options->resume(options->arg);
+	return fd;
+}
+
 /**
- * capture() - the memory of a paused guest into a snapshot
+ * capture() - the memory of a guest into a snapshot
+ * @options: whose pause() stops the guest; it returns -ECANCELED after fail()
  * @result: counts; with --copy only pages_copied, pages_hole and the size
+ *
+ * The guest runs while most of it is captured, and is paused for the rest.
  *
  * Return: the snapshot's file descriptor, or -1.
  */
-int capture(struct vm *vm, struct vmfork_capture *result)
+int capture(struct vm *vm, const struct vmfork_live_options *options,
+	    struct vmfork_live_result *result)
 {
 	memset(result, 0, sizeof(*result));
 	if (vm->config.copy)
-		return capture_copy(vm, result);
-	return capture_vmfork(vm, result);
+		return capture_copy(vm, options, result);
+	return capture_vmfork(vm, options, result);
 }

@@ -43,10 +43,12 @@ static int build(struct vm *vm)
 	birth.path[sizeof(birth.path) - 1] = 0;
 	vm->snapshot_fd = CHILD_SNAPSHOT_FD;
 	err = blob_from_fd(&state, CHILD_STATE_FD);
+	close(CHILD_STATE_FD);
 	if (!err)
 		err = state_restore(vm, &state);
+	if (!err)
+		checkpoint_keep(vm, CHILD_SNAPSHOT_FD, &state, true);
 	blob_free(&state);
-	close(CHILD_STATE_FD);
 	if (err)
 		return -1;
 	vm->birth = birth;

@@ -129,18 +129,36 @@ static int run_fork(struct vm *vm, char *args, FILE *out)
 		free(result.child);
 		return -1;
 	}
-	fprintf(out, "pause_ns=%llu save_ns=%llu capture_ns=%llu total_ns=%llu",
+	fprintf(out, "pause_ns=%llu save_ns=%llu capture_ns=%llu total_ns=%llu "
+		"prearm_ns=%llu passes=%u prearmed=%llu",
 		(unsigned long long)result.pause_ns,
 		(unsigned long long)result.save_ns,
 		(unsigned long long)result.capture_ns,
-		(unsigned long long)result.total_ns);
-	put_counts(out, &result.counts);
+		(unsigned long long)result.total_ns,
+		(unsigned long long)result.live.ns_prearm, result.live.passes,
+		(unsigned long long)result.live.prearmed_pages);
+	put_counts(out, &result.live.capture);
 	put_watch(out, &result.watch);
 	fprintf(out, " children=");
 	for (i = 0; i < nr; i++)
 		fprintf(out, "%s%d:%s", i ? "," : "", result.child[i].pid,
 			result.child[i].control);
 	free(result.child);
+	return 0;
+}
+
+static int run_reset(struct vm *vm, char *args, FILE *out)
+{
+	struct reset_result result;
+
+	(void)args;
+	if (vm_reset(vm, &result))
+		return -1;
+	fprintf(out, "pause_ns=%llu memory_ns=%llu dropped=%llu changed=%llu",
+		(unsigned long long)result.pause_ns,
+		(unsigned long long)result.memory_ns,
+		(unsigned long long)result.counts.pages_dropped,
+		(unsigned long long)result.counts.pages_changed);
 	return 0;
 }
 
@@ -304,6 +322,8 @@ static const struct command commands[] = {
 	{ "help", "[COMMAND]", "what there is", run_help },
 	{ "info", "", "this guest and its memory", run_info },
 	{ "fork", "N [paused]", "fork the guest into N more", run_fork },
+	{ "reset", "", "go back to the latest fork, or to one's birth",
+	  run_reset },
 	{ "pause", "", "stop all vCPUs", run_pause },
 	{ "resume", "", "go on; a paused child begins", run_resume },
 	{ "say", "TEXT", "a line to the guest's /dev/ttyS1", run_say },

@@ -2,8 +2,9 @@
 /*
  * Fork: a running guest becomes several, in processes of their own.
  *
- * While the guest is paused its state is saved and its memory captured, and
- * that is all the parent pays for.  Children are spawned, not forked from
+ * Most of the guest's memory is captured while it runs.  Then it is paused; its
+ * state is saved, and what it wrote meanwhile is captured, and that is all the
+ * parent pays for.  Children are spawned, not forked from
  * this process, so its memory is not copied a second time.  They build their
  * VMs side by side and wait; only when all are there are they let go.  If one
  * can not be built, all of this fork end, and the parent has only lost time.
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,34 +25,51 @@
 
 #define BUILD_TIMEOUT_MS	120000
 
-/* Let the guest know that it did not run, lest it takes it for a lockup */
-static void clocks_after_pause(struct vm *vm)
-{
-	unsigned int i;
+/* What is done at the instant of a fork */
+struct instant {
+	struct vm *vm;
+	struct blob *state;
+	struct fork_result *result;
+	uint64_t stopped_ns, saved_ns;
+};
 
-	for (i = 0; i < vm->config.nr_vcpus; i++)
-		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+static int instant_begin(void *arg)
+{
+	struct instant *in = arg;
+
+	in->stopped_ns = now_ns();
+	vcpus_pause(in->vm);
+	if (state_save(in->vm, in->state)) {
+		vcpus_resume(in->vm);
+		return -ECANCELED;
+	}
+	in->saved_ns = now_ns();
+	in->result->save_ns = in->saved_ns - in->stopped_ns;
+	return 0;
+}
+
+static void instant_end(void *arg)
+{
+	struct instant *in = arg;
+
+	in->result->capture_ns = now_ns() - in->saved_ns;
+	watch_read(in->vm, &in->result->watch);
+	vcpus_were_paused(in->vm);
+	vcpus_resume(in->vm);
+	in->result->pause_ns = now_ns() - in->stopped_ns;
 }
 
 /* Return: the snapshot's fd; the guest runs again, or still is paused */
 static int take(struct vm *vm, struct blob *state, struct fork_result *result)
 {
-	uint64_t start = now_ns(), saved, captured;
-	int snapshot = -1, err;
+	struct instant in = { .vm = vm, .state = state, .result = result };
+	const struct vmfork_live_options options = {
+		.pause = instant_begin,
+		.resume = instant_end,
+		.arg = &in,
+	};
 
-	vcpus_pause(vm);
-	err = state_save(vm, state);
-	saved = now_ns();
-	if (!err)
-		snapshot = capture(vm, &result->counts);
-	captured = now_ns();
-	watch_read(vm, &result->watch);
-	clocks_after_pause(vm);
-	vcpus_resume(vm);
-	result->pause_ns = now_ns() - start;
-	result->save_ns = saved - start;
-	result->capture_ns = captured - saved;
-	return snapshot;
+	return capture(vm, &options, &result->live);
 }
 
 /* Above the child's own numbers, so that they can not collide */
@@ -220,6 +237,7 @@ static int fork_locked(struct vm *vm, bool paused, struct fork_result *result)
 	} else {
 		vm->nr_children += result->nr;
 		let_go(result, paused);
+		checkpoint_keep(vm, snapshot, &state, false);
 	}
 	result->total_ns = now_ns() - asked_ns;
 	close_reports(result);

@@ -142,6 +142,7 @@ struct vcpu {
 int vcpu_create(struct vm *vm, unsigned int index);
 int vcpus_start(struct vm *vm);
 void vcpus_pause(struct vm *vm);
+void vcpus_were_paused(struct vm *vm);
 void vcpus_resume(struct vm *vm);
 void vcpus_kick(struct vm *vm);
 
@@ -170,6 +171,13 @@ struct birth {
 	uint8_t genid[GENID_LEN];
 };
 
+/* The guest as it was at its latest fork, or at its birth */
+struct checkpoint {
+	int snapshot;			/* -1: there is none */
+	struct blob state;
+	bool newborn;
+};
+
 struct vm {
 	struct config config;
 	int kvm_fd, fd;
@@ -195,6 +203,7 @@ struct vm {
 	uint32_t nr_children;
 	struct birth birth;
 	struct watch watch;
+	struct checkpoint checkpoint;
 	uint64_t built_ns;
 	int snapshot_fd;		/* what it was made from, or -1 */
 	int console_fd;
@@ -208,6 +217,7 @@ void vm_io(struct vm *vm, uint16_t port, bool write, uint8_t *data,
 	   unsigned int size);
 int vm_pause(struct vm *vm);
 int vm_resume(struct vm *vm);
+int vm_wake_newborn(struct vm *vm);
 int vm_console_open(struct vm *vm);
 int vm_run(struct vm *vm, bool console_input);
 
@@ -242,12 +252,26 @@ int genid_renew(struct vm *vm, const uint8_t *genid);
 void watch_read(struct vm *vm, struct watch *watch);
 int state_save(struct vm *vm, struct blob *b);
 int state_restore(struct vm *vm, struct blob *b);
+int state_reset(struct vm *vm, struct blob *b);
 int vcpu_state_prepare(struct vm *vm);
 int vcpu_save(struct vcpu *vcpu, struct blob *b);
 int vcpu_restore(struct vcpu *vcpu, struct blob *b);
+int vcpu_reset(struct vcpu *vcpu, struct blob *b);
 
 /* capture.c */
-int capture(struct vm *vm, struct vmfork_capture *result);
+int capture(struct vm *vm, const struct vmfork_live_options *options,
+	    struct vmfork_live_result *result);
+
+/* reset.c */
+struct reset_result {
+	uint64_t pause_ns;		/* stop of the first, go of the last */
+	uint64_t memory_ns;		/* part of it */
+	struct vmfork_reset counts;
+};
+
+void checkpoint_keep(struct vm *vm, int snapshot, struct blob *state,
+		     bool newborn);
+int vm_reset(struct vm *vm, struct reset_result *result);
 
 /* fork.c, child.c */
 #define CHILD_SNAPSHOT_FD	3
@@ -264,7 +288,7 @@ struct fork_result {
 	uint64_t pause_ns;		/* stop of the first, go of the last */
 	uint64_t save_ns, capture_ns;	/* parts of it */
 	uint64_t total_ns;		/* until the children were let go */
-	struct vmfork_capture counts;
+	struct vmfork_live_result live;
 	struct watch watch;
 	unsigned int nr;
 	struct fork_child *child;

@@ -230,16 +230,23 @@ int serial_save(struct serial *s, struct blob *b)
  */
 int serial_restore(struct serial *s, struct blob *b)
 {
+	struct serial_regs regs;
 	uint32_t len;
+	uint8_t *in;
 
-	if (blob_get(b, &s->regs, sizeof(s->regs)))
+	if (blob_get(b, &regs, sizeof(regs)))
 		return -1;
-	s->in = blob_get_sized(b, &len);
-	if (!s->in)
+	in = blob_get_sized(b, &len);
+	if (!in)
 		return -1;
+	pthread_mutex_lock(&s->lock);
+	free(s->in);
+	s->regs = regs;
+	s->in = in;
 	s->in_len = len;
 	s->in_pos = 0;
 	s->level = -1;
 	update(s);
+	pthread_mutex_unlock(&s->lock);
 	return 0;
 }

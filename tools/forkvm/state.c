@@ -144,6 +144,41 @@ static int memory_restore(struct vm *vm, int snapshot)
 	return 0;
 }
 
+static void head_restore(struct vm *vm, const struct head *head)
+{
+	vm->cmos_index = head->cmos_index;
+	pthread_mutex_lock(&vm->lines.lock);
+	memcpy(vm->lines.partial, head->partial, head->partial_len);
+	vm->lines.partial_len = head->partial_len;
+	pthread_mutex_unlock(&vm->lines.lock);
+}
+
+/* All that is behind the head, in the order in which KVM wants it */
+static int devices_restore(struct vm *vm, struct blob *b, struct chips *chips,
+			   int (*restore)(struct vcpu *vcpu, struct blob *b))
+{
+	unsigned int i;
+
+	if (chips_restore(vm, chips))
+		return -1;
+	for (i = 0; i < vm->config.nr_vcpus; i++)
+		if (restore(&vm->vcpu[i], b))
+			return -1;
+	if (clock_restore(vm, &chips->clock))
+		return -1;
+	if (serial_restore(&vm->console, b) || serial_restore(&vm->channel, b))
+		return -1;
+	return 0;
+}
+
+static int read_head(struct blob *b, struct head *head, struct chips *chips)
+{
+	if (blob_get(b, head, sizeof(*head)) ||
+	    blob_get(b, chips, sizeof(*chips)))
+		return -1;
+	return head_check(head);
+}
+
 /**
  * state_restore() - build a VM from @b and the snapshot of its memory
  * @vm: all zero but for snapshot_fd
@@ -153,29 +188,33 @@ int state_restore(struct vm *vm, struct blob *b)
 	int snapshot = vm->snapshot_fd;
 	struct chips chips;
 	struct head head;
-	unsigned int i;
 
-	if (blob_get(b, &head, sizeof(head)) ||
-	    blob_get(b, &chips, sizeof(chips)))
-		return -1;
-	if (head_check(&head))
+	if (read_head(b, &head, &chips))
 		return -1;
 	vm->config = head.config;
 	vm->birth = head.birth;
 	vm->watch.gpa = head.watch_gpa;
 	vm->watch.len = head.watch_len;
-	vm->cmos_index = head.cmos_index;
-	if (vm_create(vm) || memory_restore(vm, snapshot) ||
-	    chips_restore(vm, &chips))
+	if (vm_create(vm) || memory_restore(vm, snapshot))
 		return -1;
-	memcpy(vm->lines.partial, head.partial, head.partial_len);
-	vm->lines.partial_len = head.partial_len;
-	for (i = 0; i < vm->config.nr_vcpus; i++)
-		if (vcpu_restore(&vm->vcpu[i], b))
-			return -1;
-	if (clock_restore(vm, &chips.clock))
+	head_restore(vm, &head);
+	return devices_restore(vm, b, &chips, vcpu_restore);
+}
+
+/**
+ * state_reset() - give a paused VM a state in which it was before
+ * @b: that state: its own, or the one that it was built from
+ *
+ * Its memory is what it was then.
+ */
+int state_reset(struct vm *vm, struct blob *b)
+{
+	struct chips chips;
+	struct head head;
+
+	b->pos = 0;
+	if (read_head(b, &head, &chips))
 		return -1;
-	if (serial_restore(&vm->console, b) || serial_restore(&vm->channel, b))
-		return -1;
-	return 0;
+	head_restore(vm, &head);
+	return devices_restore(vm, b, &chips, vcpu_reset);
 }

@@ -226,6 +226,19 @@ void vcpus_pause(struct vm *vm)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/**
+ * vcpus_were_paused() - before they go on
+ *
+ * Lets the guest know that it did not run, lest it takes it for a lockup.
+ */
+void vcpus_were_paused(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->config.nr_vcpus; i++)
+		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 /** vcpus_resume() - returns when the last vCPU is on its way, if it was ours */
 void vcpus_resume(struct vm *vm)
 {

@@ -310,18 +310,13 @@ int vcpu_save(struct vcpu *vcpu, struct blob *b)
 	return msrs_save(vcpu, b);
 }
 
-/**
- * vcpu_restore() - give a fresh vCPU the state that vcpu_save() put
- *
- * CPUID decides what KVM accepts, so it is first.  The LAPIC needs the mode
- * in sregs, the deadline timer's MSR needs the LAPIC and the TSC.
- */
-int vcpu_restore(struct vcpu *vcpu, struct blob *b)
+/* What follows CPUID */
+static int rest_restore(struct vcpu *vcpu, struct blob *b)
 {
 	struct fixed_state state;
 	struct kvm_device_attr attr = tsc_offset_attr(&state.tsc_offset);
 
-	if (cpuid_restore(vcpu, b) || blob_get(b, &state, sizeof(state)) ||
+	if (blob_get(b, &state, sizeof(state)) ||
 	    steps_do(vcpu, before_msrs, COUNT(before_msrs), true, &state) ||
 	    xsave_restore(vcpu, b))
 		return -1;
@@ -332,4 +327,29 @@ int vcpu_restore(struct vcpu *vcpu, struct blob *b)
 	if (msrs_restore(vcpu, b, !state.has_tsc_offset))
 		return -1;
 	return steps_do(vcpu, after_msrs, COUNT(after_msrs), true, &state);
+}
+
+/**
+ * vcpu_restore() - give a fresh vCPU the state that vcpu_save() put
+ *
+ * CPUID decides what KVM accepts, so it is first.  The LAPIC needs the mode
+ * in sregs, the deadline timer's MSR needs the LAPIC and the TSC.
+ */
+int vcpu_restore(struct vcpu *vcpu, struct blob *b)
+{
+	if (cpuid_restore(vcpu, b))
+		return -1;
+	return rest_restore(vcpu, b);
+}
+
+/** vcpu_reset() - the same for a parked vCPU that has its CPUID: it stays */
+int vcpu_reset(struct vcpu *vcpu, struct blob *b)
+{
+	uint32_t len;
+	void *cpuid = blob_get_sized(b, &len);
+
+	if (!cpuid)
+		return -1;
+	free(cpuid);
+	return rest_restore(vcpu, b);
 }

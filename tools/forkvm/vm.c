@@ -71,6 +71,7 @@ int vm_create(struct vm *vm)
 	unsigned int i;
 
 	vm->snapshot_fd = -1;
+	vm->checkpoint.snapshot = -1;
 	vm->end_fd = eventfd(0, EFD_CLOEXEC);
 	pthread_mutex_init(&vm->lock, NULL);
 	pthread_mutex_init(&vm->command, NULL);
@@ -200,11 +201,13 @@ int vm_pause(struct vm *vm)
 	return err;
 }
 
-/*
+/**
+ * vm_wake_newborn() - what a child has before its first instruction
+ *
  * A child must not be a blind twin.  Before its first instruction it has a
  * new generation ID and an interrupt that says so, and a line waits for it.
  */
-static int wake_newborn(struct vm *vm)
+int vm_wake_newborn(struct vm *vm)
 {
 	char line[PATH_LEN + 32];
 	int len = snprintf(line, sizeof(line), "forked %u %s\n",
@@ -226,7 +229,7 @@ int vm_resume(struct vm *vm)
 	if (!vm->paused)
 		err = fail("the guest is not paused");
 	else if (vm->newborn)
-		err = wake_newborn(vm);
+		err = vm_wake_newborn(vm);
 	if (!err) {
 		vm->paused = false;
 		vcpus_resume(vm);

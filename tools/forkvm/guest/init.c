@@ -4,12 +4,14 @@
  *
  * Host and guest speak over /dev/ttyS1.  Every answer is one line that begins
  * with the word that was asked; "forked", which forkvm itself says to a child
- * before its first instruction, is answered by "child".
+ * before its first instruction, is answered by "child".  "reset" it says itself
+ * as well.
  *
  *   status        status counter= hash= errors= cpus= path=
  *   verify        verify pages= errors=       reads the whole table
  *   random        random HEX renewed=         16 bytes of getrandom(2)
  *   forked I P    child P index=I counter=    and go another way from now on
+ *   reset         reset counter=              it is back where it was forked
  *   stop          stop                        and power off
  *
  * Kernel command line: fv.table=MiB fv.batch=PAGES fv.sleep=MICROSECONDS.
@@ -165,6 +167,12 @@ static void be_child(const char *args)
 		index, status->counter);
 }
 
+static void be_reset(void)
+{
+	forks++;
+	fprintf(channel, "reset counter=%" PRIu64 "\n", status->counter);
+}
+
 static void obey(char *line)
 {
 	char *args = line + strcspn(line, " ");
@@ -182,6 +190,8 @@ static void obey(char *line)
 		say_random();
 	} else if (!strcmp(line, "forked")) {
 		be_child(args);
+	} else if (!strcmp(line, "reset")) {
+		be_reset();
 	} else if (!strcmp(line, "stop")) {
 		fprintf(channel, "stop\n");
 		tcdrain(fileno(channel));
