@@ -25,6 +25,7 @@
  * @offset: by convention, of that memory in snapshots, in bytes
  * @uncut: nobody is to cut it into several regions
  * @plain: it is one VMA, so that a capture of it is one instant
+ * @visits: how often somebody was about to capture it
  * @seed: of the patterns, the same for all
  * @ticket: not 0: the generator has to pause; @acked: the ticket it saw
  * @stop: the generator has to end
@@ -47,6 +48,7 @@ struct board {
 	uint32_t pages;
 	uint32_t uncut;
 	volatile uint32_t plain;
+	volatile uint32_t visits;
 	uint64_t seed;
 	volatile uint32_t ticket, acked, stop;
 	volatile uint32_t bad, bad_page, bad_word;

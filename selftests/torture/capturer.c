@@ -21,6 +21,9 @@ static void capture_one(struct self *self)
 	if (pidfd < 0)
 		return;
 	plan_draw(self, b, &plan);
+	if (chance(self, 15))
+		did("capture: by pidfd, ahead",
+		    shot_prearm(self, b, pidfd, &plan));
 	ret = shot_take(&shot, b, pidfd, &plan, "capture by pidfd");
 	close(pidfd);
 	did("capture: by pidfd", ret);

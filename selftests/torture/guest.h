@@ -65,6 +65,9 @@ void trick_splice(struct guest *g);
 void trick_disk_write(struct guest *g);
 void trick_disk_read(struct guest *g);
 void trick_pin(struct guest *g);
+void trick_prearm(struct guest *g);
+void trick_reset(struct guest *g);
+void trick_prefault(struct guest *g);
 void trick_uffd(struct guest *g);
 void trick_lock(struct guest *g);
 

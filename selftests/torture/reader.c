@@ -9,6 +9,7 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "../live.h"
 #include "actors.h"
 #include "shot.h"
 
@@ -43,6 +44,50 @@ static void write_some(struct self *self, struct shot *shot)
 	}
 	shot_unmap(shot, map);
 	count("pages checked in snapshots", shot->pages);
+}
+
+/* Writes all over a mapping of it, and has that taken back. */
+static void reset_some(struct self *self, struct shot *shot)
+{
+	uint64_t *map = (uint64_t *)shot_map(shot), object = new_object();
+	size_t i, page;
+	int round, ret;
+
+	if (!map)
+		give_up("map a shot", -ENOMEM);
+	if (chance(self, 30))
+		prefault_range(-1, map, shot->pages * PAGE,
+			       draw(self, 2) ? VMFORK_PREFAULT_WRITE : 0, NULL);
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < 40; i++) {
+			page = draw(self, shot->pages);
+			pattern_fill(map + page * PAGE_WORDS, shared->seed,
+				     TAG(object, page + 1), page);
+		}
+		ret = did("reset: a reader", reset_range(shot->fd, -1, map,
+				shot->pages * PAGE, NULL));
+		expect_errno("reset of a mapping", ret, ALLOWED(MAY_BE_REFUSED),
+			     "no more is said");
+		for (page = 0; !ret && page < shot->pages; page++)
+			if (shot->tag[page] != TAG_TORN &&
+			    pattern_wrong(map + page * PAGE_WORDS, shared->seed,
+					  shot->tag[page], page) != PAGE_WORDS)
+				fail("a reader that was reset: %s",
+				     describe(map + page * PAGE_WORDS,
+					      shot->tag[page], page));
+	}
+	shot_unmap(shot, map);
+	count("pages checked in snapshots", 5 * shot->pages);
+}
+
+static void compare_two(struct self *self, const struct shot *shot)
+{
+	static struct shot other;
+
+	if (!pool_get(&other))
+		return;
+	shot_diff(self, shot, &other, "two shots");
+	pool_put(&other);
 }
 
 static void check_holes(const struct shot *shot)
@@ -136,7 +181,7 @@ static void read_one(struct self *self, struct shot *shot)
 {
 	struct vmfork_info info;
 
-	switch (draw(self, 8)) {
+	switch (draw(self, 11)) {
 	case 0:
 	case 1:
 		write_some(self, shot);
@@ -153,6 +198,13 @@ static void read_one(struct self *self, struct shot *shot)
 		break;
 	case 5:
 		capture_again(self, shot);
+		break;
+	case 6:
+	case 7:
+		reset_some(self, shot);
+		break;
+	case 8:
+		compare_two(self, shot);
 		break;
 	default:
 		shot_check(self, shot, "a reader");

@@ -85,6 +85,7 @@ static void count_capture(const struct vmfork_capture *cap)
 	count("pages in huge pages", cap->pages_huge);
 	count("pages of holes", cap->pages_hole);
 	count("pages wiped", cap->pages_wiped);
+	count("pages captured in place", cap->pages_in_place);
 }
 
 static struct vmfork_capture latest;
@@ -103,35 +104,63 @@ static void set_region(struct vmfork_region *region, const struct board *b,
 	region->flags = wipe ? VMFORK_REGION_WIPE : 0;
 }
 
-static int capture(struct shot *shot, const struct board *b, int pidfd,
-		   const struct plan *plan)
+/* @cap has what is special about it, and gets the results. */
+static int visit(struct board *b, int pidfd, const struct plan *plan,
+		 struct vmfork_capture *cap)
 {
 	struct vmfork_region regions[MAX_REGIONS + MAX_WIPES];
-	struct vmfork_capture cap = {
-		.size = sizeof(cap), .pidfd = pidfd,
-		.nr_regions = plan->parts + plan->wipes,
-		.regions = (uintptr_t)regions,
-		.snapshot_size = b->offset + b->pages * PAGE,
-	};
 	unsigned int i;
-	int dev, fd;
+	int dev, ret;
 
+	dev = device();
+	if (dev < 0)
+		return dev;
+	cap->size = sizeof(*cap);
+	cap->pidfd = pidfd;
+	cap->nr_regions = plan->parts + plan->wipes;
+	cap->regions = (uintptr_t)regions;
+	cap->snapshot_size = b->offset + b->pages * PAGE;
 	for (i = 0; i < plan->wipes; i++)
 		set_region(&regions[i], b, &plan->wipe[i], true);
 	for (i = 0; i < plan->parts; i++)
 		set_region(&regions[plan->wipes + i], b, &plan->part[i], false);
-	dev = device();
-	if (dev < 0)
-		return dev;
-	fd = capture_full(dev, &cap);
+	__atomic_add_fetch(&b->visits, 1, __ATOMIC_SEQ_CST);
+	ret = capture_full(dev, cap);
 	close(dev);
-	latest = cap;
-	if (fd >= 0)
-		count_capture(&cap);
-	shot->fd = fd;
+	cap->regions = 0;
+	latest = *cap;
+	if (ret >= 0)
+		count_capture(cap);
+	return ret;
+}
+
+static int capture(struct shot *shot, struct board *b, int pidfd,
+		   const struct plan *plan)
+{
+	struct vmfork_capture cap = { 0 };
+
+	shot->fd = visit(b, pidfd, plan, &cap);
 	shot->pages = b->pages;
 	shot->offset = b->offset;
-	return fd < 0 ? fd : 0;
+	return shot->fd < 0 ? shot->fd : 0;
+}
+
+int shot_prearm(struct self *self, struct board *b, int pidfd,
+		const struct plan *plan)
+{
+	static const unsigned int slices[] = { 0, 1, 100000, 10000000 };
+	struct vmfork_capture cap = {
+		.flags = VMFORK_CAPTURE_PREARM,
+		.slice_ns = slices[draw(self, ARRAY_SIZE(slices))],
+	};
+	int ret;
+
+	/* A VMA for each slice. */
+	b->plain = 0;
+	ret = visit(b, pidfd, plan, &cap);
+	if (ret > 0)
+		fail("a capture ahead gives descriptor %d", ret);
+	return ret;
 }
 
 /* Is it the beginning of one tag and the end of another? */
@@ -242,6 +271,7 @@ int shot_take(struct shot *shot, struct board *b, int pidfd,
 		.plan = plan, .who = who,
 	};
 	size_t page;
+	bool ahead;
 	int ret;
 
 	if (!plan->whole)
@@ -251,6 +281,10 @@ int shot_take(struct shot *shot, struct board *b, int pidfd,
 	glance_after(&after, b);
 	if (ret)
 		return ret;
+	ahead = plan->ahead && b->visits == plan->ahead + 1 &&
+		latest.pages_in_place == b->pages;
+	if (ahead)
+		count("captured ahead, then at one instant", 1);
 	if (before.life != after.life) {
 		shot_drop(shot);
 		return -ECHILD;
@@ -264,7 +298,7 @@ int shot_take(struct shot *shot, struct board *b, int pidfd,
 		judge_page(&j, page);
 	count("pages checked in captures", shot->pages);
 	count("pages caught half written", j.seams);
-	if (before.plain && after.plain && plan->whole)
+	if (plan->whole && (ahead || (before.plain && after.plain)))
 		judge_instant(&j);
 	shot_unmap(shot, j.map);
 	__atomic_add_fetch(&shared->judged, 1, __ATOMIC_RELAXED);

@@ -36,11 +36,15 @@ struct range {
  * @part: pages of each region
  * @wipe: pages that are left out of them by VMFORK_REGION_WIPE
  * @whole: it is all of them, in one region
+ * @ahead: it has just been captured ahead as one mapping, by the visit of this
+ *	number; if nobody else has come since, and all of it is captured in
+ *	place, that is one instant
  */
 struct plan {
 	unsigned int parts, wipes;
 	struct range part[MAX_REGIONS], wipe[MAX_WIPES];
 	bool whole;
+	uint32_t ahead;
 };
 
 /* All of a guest. */
@@ -55,6 +59,12 @@ void plan_draw(struct self *self, const struct board *b, struct plan *plan);
  */
 int shot_take(struct shot *shot, struct board *b, int pidfd,
 	      const struct plan *plan, const char *who);
+/* Captures it ahead; what it reads as stays the same. */
+int shot_prearm(struct self *self, struct board *b, int pidfd,
+		const struct plan *plan);
+/* Do two shots differ where the kernel says so?  In what they hold, or more. */
+void shot_diff(struct self *self, const struct shot *a, const struct shot *b,
+	       const char *who);
 /* Why the last one was refused. */
 const char *shot_refusal(void);
 /* Every byte, by a mapping or by reading; the mapping is left in @map. */

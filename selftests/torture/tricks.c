@@ -6,6 +6,9 @@ const struct trick tricks[] = {
 	/* name		weight	quiet	play */
 	{ "capture",	20,	false,	trick_capture },
 	{ "capture_still", 8,	true,	trick_capture_still },
+	{ "prearm",	8,	false,	trick_prearm },
+	{ "reset",	8,	true,	trick_reset },
+	{ "prefault",	4,	false,	trick_prefault },
 	{ "check",	5,	true,	trick_check },
 	{ "advise",	14,	false,	trick_advise },
 	{ "discard",	7,	true,	trick_discard },

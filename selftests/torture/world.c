@@ -250,7 +250,12 @@ void world_measure(void)
 	measure(true);
 }
 
-/* Objects of a slab cache that are in use; -1 if there is no such cache. */
+/* What page trees are made of */
+static const char *const caches[] = {
+	"vmfork_leaf", "vmfork_runs", "vmfork_node",
+};
+
+/* Objects of a slab cache that are in use; 0 if there is no such cache. */
 static long slab_objects(const char *name)
 {
 	static char text[65536];
@@ -260,9 +265,9 @@ static long slab_objects(const char *name)
 	snprintf(path, sizeof(path), "/sys/kernel/slab/%s/shrink", name);
 	write_file(path, "1");
 	if (read_file("/proc/slabinfo", text, sizeof(text)) < 0)
-		return -1;
+		return 0;
 	at = strstr(text, name);
-	return at ? atol(at + strlen(name)) : -1;
+	return at ? atol(at + strlen(name)) : 0;
 }
 
 static bool is_missing(size_t i)
@@ -288,14 +293,16 @@ int world_missing(unsigned int round)
 		measure(false);
 		for (i = 0, missing = 0; i < ARRAY_SIZE(sums); i++)
 			missing += is_missing(i);
-		objects = slab_objects("vmfork_node");
+		objects = 0;
+		for (i = 0; i < ARRAY_SIZE(caches); i++)
+			objects += slab_objects(caches[i]);
 		missing += objects > 0;
 	}
 	for (i = 0; i < ARRAY_SIZE(sums); i++)
 		printf("# after round %u: %s %ld, before %ld%s\n", round,
 		       sums[i].what, sums[i].now, sums[i].before,
 		       is_missing(i) ? ": MISSING" : "");
-	printf("# after round %u: vmfork_node objects %ld, HardwareCorrupted %ld kB\n",
+	printf("# after round %u: %ld nodes of page trees, HardwareCorrupted %ld kB\n",
 	       round, objects, meminfo_kb("HardwareCorrupted"));
 	return missing;
 }
