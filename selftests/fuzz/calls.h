@@ -29,12 +29,22 @@ long call_check(const uint64_t *arg);
 long call_uffd(const uint64_t *arg);
 long call_uffd_op(const uint64_t *arg);
 
+/* argument.c */
+long call_flip(const uint64_t *arg);
+
 /* capture.c */
 long call_region(const uint64_t *arg);
-long call_flip(const uint64_t *arg);
 long call_capture(const uint64_t *arg);
+long call_prearm(const uint64_t *arg);
 long call_info(const uint64_t *arg);
 long call_ioctl(const uint64_t *arg);
+
+/* live.c */
+long call_reset(const uint64_t *arg);
+long call_prefault(const uint64_t *arg);
+
+/* diff.c */
+long call_diff(const uint64_t *arg);
 
 /* files.c: snapshots, and whatever else has a descriptor */
 long call_open(const uint64_t *arg);

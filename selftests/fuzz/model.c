@@ -130,6 +130,16 @@ void model_snap(uint64_t page, uint64_t pages, int prot, unsigned int snap,
 		};
 }
 
+/** model_snap_again() - a mapping reads as this snapshot, where it maps it */
+void model_snap_again(uint64_t page, unsigned int snap)
+{
+	struct page_model *p = &w.page[page];
+
+	p->snap = snap;
+	if (p->kind == PAGE_SNAP)
+		p->val = snap_value(snap, p->snap_page);
+}
+
 /** model_unknown() - pages may hold anything, if they are mapped at all */
 void model_unknown(uint64_t page, uint64_t pages)
 {

@@ -36,7 +36,7 @@ asserts()
 		struct = ""
 	}
 	struct {
-		size = $0 ~ /int32|fd_pidfd/ ? 4 : 8
+		size = $0 ~ /int32|\tfd_/ ? 4 : 8
 		assert("offsetof(struct " struct ", " $1 ")", offset)
 		assert("sizeof(((struct " struct " *)0)->" $1 ")", size)
 		offset += size
@@ -59,7 +59,7 @@ sed 's/^/# /' "$work/errors"
 
 missing=
 for name in $(sed -n 's/^#define \(VMFORK_[A-Z_]*\)\t_IO.*/\1/p
-		s/^#define \(VMFORK_REGION_[A-Z_]*\)\t.*/\1/p
+		s/^#define \(VMFORK_[A-Z_]*\)\t*(1U.* << [0-9])/\1/p
 		s/^struct \(vmfork_[a-z_]*\) {$/\1/p' "$header"); do
 	grep -qw "$name" "$here/vmfork.txt" || missing="$missing $name"
 done

@@ -158,6 +158,7 @@ void model_set(uint64_t page, uint64_t pages, enum page_kind kind, int prot,
 	       uint64_t val);
 void model_snap(uint64_t page, uint64_t pages, int prot, unsigned int snap,
 		uint64_t snap_page);
+void model_snap_again(uint64_t page, unsigned int snap);
 void model_unknown(uint64_t page, uint64_t pages);
 void model_flag(uint64_t page, uint64_t pages, int flag);
 void model_drop(uint64_t page, uint64_t pages);

@@ -99,6 +99,14 @@ int control_start(struct vm *vm)
 	return 0;
 }
 
+void checkpoint_keep(struct vm *vm, int snapshot, struct blob *state,
+		     bool newborn)
+{
+	must(snapshot == CHILD_SNAPSHOT_FD && newborn);
+	vm->checkpoint.state = *state;
+	memset(state, 0, sizeof(*state));
+}
+
 void vm_irq(struct vm *vm, unsigned int gsi, int level)
 {
 	(void)vm;
@@ -112,13 +120,17 @@ int vm_resume(struct vm *vm)
 	return 0;
 }
 
-/* It is built: now somebody asks for what it was told to watch. */
+/*
+ * It is built: now somebody asks for what it was told to watch, and puts it
+ * back to its birth.
+ */
 int vm_run(struct vm *vm, bool console_input)
 {
 	struct watch watch;
 
 	(void)console_input;
 	watch_read(vm, &watch);
+	must(!state_reset(vm, &vm->checkpoint.state));
 	lines_byte(&vm->lines, 'x');
 	serial_read(&vm->console, 0);
 	restored++;
@@ -142,6 +154,7 @@ static void free_vm(void)
 	free(made->lines.line);
 	free(made->console.in);
 	free(made->channel.in);
+	blob_free(&made->checkpoint.state);
 	memset(made, 0, sizeof(*made));
 	made = NULL;
 }

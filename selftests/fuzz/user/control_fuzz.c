@@ -32,6 +32,12 @@ int vm_fork(struct vm *vm, unsigned int nr, bool paused,
 	return 0;
 }
 
+int vm_reset(struct vm *vm, struct reset_result *result)
+{
+	memset(result, 0, sizeof(*result));
+	return vm->paused ? 0 : fail("this one only while it is paused");
+}
+
 int vm_pause(struct vm *vm)
 {
 	vm->paused = true;

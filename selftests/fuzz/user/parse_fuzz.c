@@ -56,6 +56,18 @@ static void range(const char *text)
 	must(!memcmp(&region, &again, sizeof(region)) && next == again_next);
 }
 
+static void addresses(const char *text)
+{
+	struct vmfork_region region = { 0 };
+	struct vmfork_range where;
+	uint64_t next = 0;
+	bool is_range = parse_range(text, &next, &region);
+
+	must(parse_addresses(text, &where) == (is_range && !strchr(text, '@')));
+	if (is_range && !strchr(text, '@'))
+		must(where.start == region.addr && where.len == region.len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *text = malloc(len + 1);
@@ -66,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	size(text);
 	id(text);
 	range(text);
+	addresses(text);
 	free(text);
 	return 0;
 }
