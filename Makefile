@@ -44,7 +44,8 @@ help:
 #:                   alone is done, X="..." what is not (see testing.rst)
 #:   make fuzz       fuzz the module in a test VM, then the tools' parsers:
 #:                   MINUTES=10 SEED=1 (see testing.rst)
-#:   make bench      measure; figures go to build/bench.json
+#:   make bench      measure; figures go to build/bench.json, and a page of them
+#:                   to Documentation/; BENCH=quick: less memory, and no page
 #:   make vm-shell   a shell in the test VM
 #:   make setup      install the Debian packages that are missing (root)
 #:   make install    install module, library and vmfork (DESTDIR=, PREFIX=)
@@ -121,6 +122,7 @@ check: setup $(if $(T),,setup-static)
 .PHONY: unit
 unit: setup
 	@$(MAKE) -C selftests/unit O=$(O) run
+	@$(MAKE) -C tools/lib O=$(O) check
 	@$(MAKE) -C selftests/fuzz/user O=$(O) run
 	@selftests/fuzz/syzlang_test.sh
 	@for test in $(vm)/*_test.sh selftests/static/except_test.sh; do \
@@ -159,9 +161,10 @@ vm-shell: setup
 
 .PHONY: bench
 bench: setup
+	@$(vm)/setup packages-bench
 	@$(MAKE) vm-$(DEMO_KVER)
 	@$(MAKE) $(quiet) -C selftests/bench O=$(O)
-	@selftests/bench/run $(DEMO_KVER)
+	@selftests/bench/run $(DEMO_KVER) $(BENCH)
 
 MINUTES ?= 20
 SEED ?= 1

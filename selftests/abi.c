@@ -54,23 +54,35 @@ TEST_F(abi, smaller_structure)
 }
 
 /* An older program's structure, and the ioctl number that goes with it. */
-TEST_F(abi, first_published_structure)
+TEST_F(abi, older_structures)
 {
-	unsigned int number = _IOC(_IOC_READ | _IOC_WRITE, VMFORK_IOC_MAGIC, 0,
-				   VMFORK_CAPTURE_SIZE_VER0);
+	static const uint32_t sizes[] = {
+		VMFORK_CAPTURE_SIZE_VER0, VMFORK_CAPTURE_SIZE_VER1,
+	};
+	unsigned int number;
+	size_t i;
 	int fd;
 
-	self->cap.size = VMFORK_CAPTURE_SIZE_VER0;
-	self->cap.pages_wiped = 0x1234;
-	fd = ioctl(self->dev, number, &self->cap);
-	ASSERT_LE(0, fd);
-	EXPECT_EQ(0x1234, self->cap.pages_wiped);
-	EXPECT_EQ(LEN, self->cap.snapshot_size);
-	close(fd);
-	ASSERT_EQ(sizeof(self->cap), VMFORK_CAPTURE_SIZE_VER1);
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		number = _IOC(_IOC_READ | _IOC_WRITE, VMFORK_IOC_MAGIC, 0,
+			      sizes[i]);
+		self->cap.size = sizes[i];
+		self->cap.snapshot_size = 0;
+		self->cap.pages_wiped = 0x1234;
+		self->cap.pages_in_place = 0x1234;
+		fd = ioctl(self->dev, number, &self->cap);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(i ? 0 : 0x1234, self->cap.pages_wiped);
+		EXPECT_EQ(0x1234, self->cap.pages_in_place);
+		EXPECT_EQ(LEN, self->cap.snapshot_size);
+		close(fd);
+	}
+	ASSERT_EQ(sizeof(self->cap), VMFORK_CAPTURE_SIZE_VER2);
 	self->cap.size = sizeof(self->cap);
 	works();
 	EXPECT_EQ(0, self->cap.pages_wiped);
+	EXPECT_EQ(PAGES, self->cap.pages_in_place);
+	EXPECT_NE(0, self->cap.ns_longest);
 }
 
 TEST_F(abi, larger_structure_with_zero_tail)
@@ -129,6 +141,8 @@ TEST_F(abi, unknown_flags)
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
+		if (1U << bit == VMFORK_CAPTURE_PREARM)
+			continue;
 		self->cap.flags = 1U << bit;
 		refused_outright(EINVAL);
 	}
@@ -385,6 +399,7 @@ TEST_F(abi, outputs_are_inputs_nowhere)
 	junk.nr_regions = 1;
 	junk.regions = cap->regions;
 	junk.snapshot_size = 0;
+	junk.slice_ns = 0;
 	*cap = junk;
 	works();
 	EXPECT_EQ(0, cap->refused_region);

@@ -42,6 +42,9 @@ FIXTURE(abi) {
 	int dev;
 };
 
+/* Programs may have variants of it: captures with these flags. */
+FIXTURE_VARIANT(abi) { uint32_t flags; };
+
 FIXTURE_SETUP(abi)
 {
 	struct vmfork_region *region = self->region;
@@ -54,6 +57,7 @@ FIXTURE_SETUP(abi)
 	self->cap = (struct vmfork_capture){
 		.size = sizeof(self->cap), .pidfd = -1, .nr_regions = 1,
 		.regions = (uintptr_t)region,
+		.flags = variant ? variant->flags : 0,
 	};
 }
 
@@ -108,10 +112,18 @@ static inline void check_works(struct __test_metadata *_metadata,
 			FIXTURE_DATA(abi) *self)
 {
 	struct vmfork_capture *cap = &self->cap;
+	uint32_t flags = cap->flags;
 	int fd;
 
 	cap->snapshot_size = 0;
+	if (flags & VMFORK_CAPTURE_PREARM) {
+		ASSERT_EQ(0, capture_full(self->dev, cap))
+			TH_LOG("%s", refusal_text(cap));
+		EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+		cap->flags = 0;
+	}
 	fd = capture_full(self->dev, cap);
+	cap->flags = flags;
 	ASSERT_LE(0, fd) TH_LOG("%s, %s", strerror(-fd), refusal_text(cap));
 	EXPECT_EQ(VMFORK_OK, cap->refusal);
 	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));

@@ -174,17 +174,24 @@ FIXTURE(atomicity) {
 FIXTURE_VARIANT(atomicity) {
 	bool huge;
 	bool pidfd;
+	bool prearm;		/* before each capture */
 };
 
 FIXTURE_VARIANT_ADD(atomicity, base_own) { .huge = false, .pidfd = false };
 FIXTURE_VARIANT_ADD(atomicity, base_pidfd) { .huge = false, .pidfd = true };
 FIXTURE_VARIANT_ADD(atomicity, thp_own) { .huge = true, .pidfd = false };
 FIXTURE_VARIANT_ADD(atomicity, thp_pidfd) { .huge = true, .pidfd = true };
+FIXTURE_VARIANT_ADD(atomicity, base_own_prearmed) { .prearm = true };
+FIXTURE_VARIANT_ADD(atomicity, thp_pidfd_prearmed) {
+	.huge = true, .pidfd = true, .prearm = true
+};
 
 FIXTURE_SETUP(atomicity)
 {
 	int i;
 
+	if (variant->prearm)
+		capture_kind = CAPTURE_PREARMED;
 	self->seed = test_seed();
 	for (i = 0; i < 2; i++)
 		self->writer[i] = shared_alloc(sizeof(struct writer));
@@ -203,14 +210,15 @@ FIXTURE_TEARDOWN(atomicity)
  * One capture of the running writer: 0, or what was wrong with it.  What it
  * shows lies between what the writer had done before and after.
  */
-static int capture_once(struct writer *w, struct peer *peer, bool mapped)
+static int capture_once(struct writer *w, struct peer *peer, bool mapped,
+			struct vmfork_capture *cap)
 {
 	uint64_t before = w->done, after;
 	int64_t shown;
 	int fd;
 
 	fd = capture_range(peer ? peer->pidfd : -1, (void *)w->area, LEN, 0,
-			   NULL);
+			   cap);
 	if (fd < 0) {
 		note("capture: %s", strerror(-fd));
 		return fd;
@@ -235,13 +243,17 @@ TEST_F_TIMEOUT(atomicity, captures_in_a_row, 120)
 {
 	struct writer_arg arg = { self->writer[0], variant->huge };
 	struct writer *w = arg.writer;
+	struct vmfork_capture cap;
 	int i;
 
 	ASSERT_EQ(0, peer_call(self->peer, writer_start, -1, &arg,
 			       sizeof(arg)));
 	for (i = 0; i < 60; i++) {
 		let_write(w, rnd(&self->seed) % (STEPS + STEPS / 2));
-		ASSERT_EQ(0, capture_once(w, self->peer, i & 1))
+		ASSERT_EQ(0, capture_once(w, self->peer, i & 1, &cap))
+			TH_LOG("capture %d", i);
+		/* All but the very first are in place. */
+		ASSERT_EQ(i || variant->prearm ? PAGES : 0, cap.pages_in_place)
 			TH_LOG("capture %d", i);
 		ASSERT_EQ(0, w->lost) TH_LOG("capture %d", i);
 	}
@@ -261,12 +273,54 @@ TEST_F_TIMEOUT(atomicity, fresh_memory, 120)
 		ASSERT_EQ(0, peer_call(self->peer, writer_start, -1, &arg,
 				       sizeof(arg)));
 		let_write(w, rnd(&self->seed) % (2 * STEPS));
-		ASSERT_EQ(0, capture_once(w, self->peer, i & 1))
+		ASSERT_EQ(0, capture_once(w, self->peer, i & 1, NULL))
 			TH_LOG("area %d", i);
 		let_write(w, STEPS);
 		ASSERT_EQ(0, peer_call(self->peer, writer_stop, -1, &arg,
 				       sizeof(arg))) TH_LOG("area %d", i);
 	}
+}
+
+/* Two threads capture the same memory at once. */
+struct capturer {
+	struct writer *writer;
+	struct peer *peer;
+	int wrong, done;
+};
+
+static void *capture_on(void *arg)
+{
+	struct capturer *c = arg;
+
+	for (c->done = 0; c->done < 20 && !c->wrong; c->done++) {
+		let_write(c->writer, 500);
+		c->wrong = capture_once(c->writer, c->peer, true, NULL);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(atomicity, two_capturers, 120)
+{
+	struct writer_arg arg = { self->writer[0], variant->huge };
+	struct capturer c[2] = {
+		{ .writer = arg.writer, .peer = self->peer },
+		{ .writer = arg.writer, .peer = self->peer },
+	};
+	pthread_t thread[2];
+	int i;
+
+	ASSERT_EQ(0, peer_call(self->peer, writer_start, -1, &arg,
+			       sizeof(arg)));
+	for (i = 0; i < 2; i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, capture_on,
+					    &c[i]));
+	for (i = 0; i < 2; i++) {
+		pthread_join(thread[i], NULL);
+		EXPECT_EQ(0, c[i].wrong) TH_LOG("%s", strerror(-c[i].wrong));
+		EXPECT_EQ(20, c[i].done);
+	}
+	EXPECT_EQ(0, peer_call(self->peer, writer_stop, -1, &arg,
+			       sizeof(arg)));
 }
 
 /* Two writers, two mappings, one snapshot: each mapping is an instant. */

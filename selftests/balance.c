@@ -10,7 +10,13 @@
 
 #define NR_ANON "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/stats/nr_anon"
 #define SLAB "/sys/kernel/slab/"
-#define NODES SLAB "vmfork_node/"
+
+/* What page trees are made of */
+static const char *const nodes[] = {
+	SLAB "vmfork_leaf/", SLAB "vmfork_runs/", SLAB "vmfork_node/",
+};
+
+#define NR_NODES (sizeof(nodes) / sizeof(nodes[0]))
 
 long free_pages(void)
 {
@@ -25,12 +31,36 @@ long free_pages(void)
 	return pages;
 }
 
+static void shrink_nodes(void)
+{
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < NR_NODES; i++) {
+		snprintf(path, sizeof(path), "%sshrink", nodes[i]);
+		write_file(path, "1");
+	}
+}
+
+static long count_nodes(void)
+{
+	char path[64];
+	long sum = 0;
+	size_t i;
+
+	for (i = 0; i < NR_NODES; i++) {
+		snprintf(path, sizeof(path), "%sobjects", nodes[i]);
+		sum += read_number(path);
+	}
+	return sum;
+}
+
 void settle(void)
 {
 	write_file("/proc/sys/vm/drop_caches", "3");
 	usleep(50000);		/* RCU, delayed fput, percpu batches */
 	write_file("/proc/sys/vm/stat_refresh", "1");
-	write_file(NODES "shrink", "1");
+	shrink_nodes();
 }
 
 struct balance balance(void)
@@ -45,7 +75,7 @@ struct balance balance(void)
 	b.tables = vmstat_value("nr_page_table_pages");
 	b.slab = vmstat_value("nr_slab_unreclaimable");
 	b.thp_anon = read_number(NR_ANON);
-	b.nodes = read_number(NODES "objects");
+	b.nodes = count_nodes();
 	return b;
 }
 
@@ -72,8 +102,7 @@ static bool balanced(const struct balance *was, const struct balance *is,
 	       is->thp_anon == was->thp_anon && is->nodes == was->nodes;
 }
 
-/* KASAN keeps freed objects for a while, unless their cache is shrunk. */
-static void shrink_slabs(void)
+void shrink_slabs(void)
 {
 	struct dirent *entry;
 	char path[320];

@@ -16,6 +16,7 @@
 #include "kselftest_harness.h"
 #include "kind_variants.h"
 #include "lib.h"
+#include "live.h"
 #include "peer.h"
 
 #define LEN	(4 * MIB)
@@ -301,6 +302,109 @@ TEST_F_TIMEOUT(deaths, in_a_fault, 60)
 			reap(pid[j]);
 	}
 	EXPECT_EQ(0, all_right(self));
+}
+
+/*
+ * What is done to a mapping that is in one process only, by another one that
+ * dies in the middle of it.
+ */
+static void capture_it(FIXTURE_DATA(deaths) *self)
+{
+	int fd = capture_range(self->pidfd, self->area.view.addr, LEN, 0,
+			       NULL);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+static void prearm_it(FIXTURE_DATA(deaths) *self)
+{
+	prearm_range(self->pidfd, self->area.view.addr, LEN, 0, 1, NULL);
+}
+
+static void prefault_it(FIXTURE_DATA(deaths) *self)
+{
+	prefault_range(self->pidfd, self->area.view.addr, LEN, 0, NULL);
+}
+
+static void prefault_it_to_write(FIXTURE_DATA(deaths) *self)
+{
+	prefault_range(self->pidfd, self->area.view.addr, LEN,
+		       VMFORK_PREFAULT_WRITE, NULL);
+}
+
+static void (*const live_calls[])(FIXTURE_DATA(deaths) *self) = {
+	capture_it, prearm_it, prefault_it, prefault_it_to_write,
+};
+
+static void call_on(FIXTURE_DATA(deaths) *self, uint64_t *seed)
+{
+	size_t last = rnd(seed) % ARRAY_SIZE(live_calls);
+
+	light(seed, 6000);
+	for (;;) {
+		/* Mostly the same one, so that it dies in it. */
+		if (!(rnd(seed) % 8))
+			last = rnd(seed) % ARRAY_SIZE(live_calls);
+		live_calls[last](self);
+		relax();
+	}
+}
+
+TEST_F_TIMEOUT(deaths, in_a_call_on_a_mapping, 90)
+{
+	struct view *view = &self->area.view;
+	unsigned int i, j;
+	pid_t pid;
+
+	view->model = model_copy(view->model, PAGES);
+	ASSERT_EQ(0, madvise(view->addr, LEN, MADV_DONTFORK));
+	for (i = 0; i < self->rounds; i++) {
+		pid = doomed(self, call_on);
+		for (j = 0; j < 100; j++) {
+			view_fill(view, rnd(&self->seed) % PAGES,
+				  rnd(&self->seed) | 1);
+			relax();
+		}
+		reap(pid);
+		ASSERT_EQ(0, all_right(self)) TH_LOG("round %u", i);
+	}
+}
+
+/* Of a reset some of it may be done: each page is old or new. */
+static void reset_on(FIXTURE_DATA(deaths) *self, uint64_t *seed)
+{
+	light(seed, 6000);
+	for (;;) {
+		reset_range(self->fd, self->pidfd, self->area.view.addr, LEN,
+			    NULL);
+		relax();
+	}
+}
+
+TEST_F_TIMEOUT(deaths, in_a_reset, 90)
+{
+	struct view *view = &self->area.view;
+	static const struct stamp new = { .fill = 0x4e4557 };
+	unsigned int i, j;
+	size_t page;
+
+	ASSERT_EQ(0, madvise(view->addr, LEN, MADV_DONTFORK));
+	for (i = 0; i < self->rounds; i++) {
+		for (j = 0; j < 200; j++)
+			page_fill(view->addr + rnd(&self->seed) % PAGES * PAGE,
+				  new.fill);
+		reap(doomed(self, reset_on));
+		for (page = 0; page < PAGES; page++) {
+			char *at = view->addr + page * PAGE;
+
+			ASSERT_TRUE(page_is(at, &self->shared->model[page]) ||
+				    page_is(at, &new))
+				TH_LOG("round %u, page %zu", i, page);
+		}
+		ASSERT_EQ(0, reset_range(self->fd, -1, view->addr, LEN, NULL));
+		ASSERT_EQ(0, all_right(self)) TH_LOG("round %u", i);
+	}
 }
 
 /* The capturer and the captured die, whoever is first. */

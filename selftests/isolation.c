@@ -104,12 +104,13 @@ FIXTURE(isolation) {
 	struct family f;
 };
 
-KIND_VARIANTS(isolation);
+KIND_AND_CAPTURE_VARIANTS(isolation);
 
 FIXTURE_SETUP(isolation)
 {
 	int ret;
 
+	capture_kind = variant->how;
 	if (kind_missing(variant->kind))
 		SKIP(return, "%s", kind_missing(variant->kind));
 	ret = family_make(&self->f, variant->kind);
@@ -169,13 +170,20 @@ FIXTURE(gup) {
 	struct family f;
 };
 
-FIXTURE_VARIANT(gup) { enum kind kind; };
+FIXTURE_VARIANT(gup) {
+	enum kind kind;
+	enum capture_kind how;
+};
+
 KIND_VARIANT(gup, base, KIND_BASE);
+CAPTURE_VARIANT(gup, base, KIND_BASE);
+CAPTURE_VARIANT(gup, thp, KIND_THP);
 KIND_VARIANT(gup, thp, KIND_THP);
 KIND_VARIANT(gup, hole, KIND_HOLE);
 
 FIXTURE_SETUP(gup)
 {
+	capture_kind = variant->how;
 	ASSERT_EQ(0, family_make(&self->f, variant->kind));
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -36,10 +37,50 @@ int device(void)
 	return fd;
 }
 
+enum capture_kind capture_kind;
+
+/* Two pages of each 2 MiB are written to, and hold what they held. */
+static void touch_regions(const struct vmfork_capture *cap)
+{
+	const struct vmfork_region *region = (void *)(uintptr_t)cap->regions;
+	uint64_t at, end;
+	uint32_t i;
+
+	for (i = 0; i < cap->nr_regions; i++) {
+		at = region[i].addr + 3 * PAGE;
+		end = region[i].addr + region[i].len;
+		for (; at + 2 * PAGE <= end; at += HUGE)
+			madvise((void *)(uintptr_t)at, 2 * PAGE,
+				MADV_POPULATE_WRITE);
+	}
+}
+
+/* Whether it works or not: the capture itself will tell. */
+static void capture_before(int dev, const struct vmfork_capture *cap)
+{
+	struct vmfork_capture before = *cap;
+	int fd;
+
+	if (cap->size != sizeof(*cap) || cap->flags)
+		return;
+	if (capture_kind == CAPTURE_PREARMED)
+		before.flags = VMFORK_CAPTURE_PREARM;
+	fd = ioctl(dev, VMFORK_CAPTURE, &before);
+	if (fd < 0)
+		return;
+	if (capture_kind != CAPTURE_PREARMED)
+		close(fd);
+	if (cap->pidfd == -1)
+		touch_regions(cap);
+}
+
 int capture_full(int dev, struct vmfork_capture *cap)
 {
-	int fd = ioctl(dev, VMFORK_CAPTURE, cap);
+	int fd;
 
+	if (capture_kind != CAPTURE_FIRST)
+		capture_before(dev, cap);
+	fd = ioctl(dev, VMFORK_CAPTURE, cap);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -362,27 +403,39 @@ uint64_t page_flags(const void *addr)
 	return read_entry("/proc/kpageflags", entry & PM_PFN);
 }
 
-size_t pagemap_count(const void *addr, size_t len, uint64_t bits)
+size_t pagemap_read(const void *addr, size_t pages, uint64_t *entries)
 {
-	uint64_t entries[512];
-	size_t page = 0, pages = len / PAGE, found = 0, i;
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	size_t page = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return 0;
 	while (page < pages) {
-		size_t want = pages - page < 512 ? pages - page : 512;
-
-		n = pread(fd, entries, want * 8,
+		n = pread(fd, entries + page, (pages - page) * 8,
 			  ((uintptr_t)addr / PAGE + page) * 8);
 		if (n <= 0)
 			break;
-		for (i = 0; i < (size_t)n / 8; i++)
-			found += !!(entries[i] & bits);
 		page += n / 8;
 	}
 	close(fd);
+	return page;
+}
+
+size_t pagemap_count(const void *addr, size_t len, uint64_t bits)
+{
+	uint64_t entries[512];
+	size_t page, pages = len / PAGE, found = 0, got, i;
+
+	for (page = 0; page < pages; page += got) {
+		got = pagemap_read((const char *)addr + page * PAGE,
+				   pages - page < 512 ? pages - page : 512,
+				   entries);
+		if (!got)
+			break;
+		for (i = 0; i < got; i++)
+			found += !!(entries[i] & bits);
+	}
 	return found;
 }
 
@@ -393,6 +446,14 @@ size_t page_flags_count(const void *addr, size_t len, uint64_t flags)
 	for (at = 0; at < len; at += PAGE)
 		found += !!(page_flags((const char *)addr + at) & flags);
 	return found;
+}
+
+long page_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_THREAD, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
 }
 
 bool swap_is_on(void)

@@ -25,6 +25,15 @@
 /* What a test says besides its verdict; KTAP takes "# ..." as a remark. */
 #define note(fmt, ...) fprintf(stderr, "# " fmt "\n", ##__VA_ARGS__)
 
+/*
+ * What there is where a test's own captures are made: memory that is not a
+ * mapping yet, or one that was captured, or pre-armed, just before, and of
+ * which some pages were written since, with what they hold.  Of the calling
+ * process, and of peers that it starts later.
+ */
+enum capture_kind { CAPTURE_FIRST, CAPTURE_IN_PLACE, CAPTURE_PREARMED };
+extern enum capture_kind capture_kind;
+
 /* Captures. Each returns a snapshot's file descriptor, or -errno. */
 int device(void);
 int capture_full(int dev, struct vmfork_capture *cap);
@@ -83,9 +92,14 @@ int count_fds(void);
 
 uint64_t pagemap_entry(const void *addr);
 uint64_t page_flags(const void *addr);
+/* Returns how many entries it could read. */
+size_t pagemap_read(const void *addr, size_t pages, uint64_t *entries);
 /* How many pages of the range have any of @bits in pagemap. */
 size_t pagemap_count(const void *addr, size_t len, uint64_t bits);
 size_t page_flags_count(const void *addr, size_t len, uint64_t flags);
+
+/* Page faults of the calling thread so far. */
+long page_faults(void);
 
 bool swap_is_on(void);
 /* A block device that nobody uses, for O_DIRECT; its path, or NULL. */

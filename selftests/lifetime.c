@@ -34,9 +34,15 @@ FIXTURE(lifetime) {
 	int fd[NR_THINGS];
 };
 
-FIXTURE_VARIANT(lifetime) { enum kind kind; };
+FIXTURE_VARIANT(lifetime) {
+	enum kind kind;
+	enum capture_kind how;
+};
+
 KIND_VARIANT(lifetime, base, KIND_BASE);
 KIND_VARIANT(lifetime, thp, KIND_THP);
+CAPTURE_VARIANT(lifetime, base, KIND_BASE);
+CAPTURE_VARIANT(lifetime, thp, KIND_THP);
 
 struct make_arg {
 	struct area *area;	/* shared memory */
@@ -114,6 +120,7 @@ static int family_make(FIXTURE_DATA(lifetime) *self, enum kind kind)
 
 FIXTURE_SETUP(lifetime)
 {
+	capture_kind = variant->how;
 	ASSERT_EQ(0, family_make(self, variant->kind));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Peers: other processes that do what a test asks of them. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,12 +63,15 @@ static int receive_request(int sock, struct request *req)
 	return fd;
 }
 
+static int serving;	/* of a peer: the socket of its requests */
+
 static void __attribute__((noreturn)) serve(int sock)
 {
 	struct request req;
 	long ret;
 	int fd;
 
+	serving = sock;
 	for (;;) {
 		fd = receive_request(sock, &req);
 		ret = req.fn(fd, req.arg);
@@ -101,6 +105,41 @@ struct peer *peer_start(void)
 	close(socks[0]);
 err_free:
 	note("a peer did not start: %s", strerror(errno));
+	free(peer);
+	return NULL;
+}
+
+/* A sibling, not a child: the test waits for it when it is dead. */
+static long do_fork(int sock, const void *arg)
+{
+	pid_t pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+
+	(void)arg;
+	if (pid)
+		return pid < 0 ? -errno : pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Its peer's requests must end when that one does. */
+	close(serving);
+	serve(sock);
+}
+
+struct peer *peer_fork(struct peer *from)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+	int socks[2];
+
+	if (!peer || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+				socks))
+		goto err_free;
+	peer->pid = peer_call(from, do_fork, socks[1], NULL, 0);
+	close(socks[1]);
+	peer->sock = socks[0];
+	peer->pidfd = peer->pid < 0 ? -1 : pidfd_of(peer->pid);
+	if (peer->pidfd >= 0)
+		return peer;
+	close(socks[0]);
+err_free:
+	note("a peer did not fork");
 	free(peer);
 	return NULL;
 }
@@ -181,12 +220,22 @@ static long do_close(int fd, const void *arg)
 	return close(*(const int *)arg) ? -errno : 0;
 }
 
+int peer_take_fd(struct peer *peer, int theirs)
+{
+	int ours = syscall(SYS_pidfd_getfd, peer->pidfd, theirs, 0);
+
+	if (ours < 0)
+		ours = -errno;
+	peer_call(peer, do_close, -1, &theirs, sizeof(theirs));
+	return ours;
+}
+
 int peer_capture(struct peer *peer, int pidfd, const void *addr, size_t len,
 		 uint64_t offset, struct vmfork_capture *out)
 {
 	static struct vmfork_capture *result;
 	struct capture_arg arg = { addr, len, offset, NULL };
-	int theirs, ours;
+	int theirs;
 
 	if (!peer)
 		return capture_range(pidfd, addr, len, offset, out);
@@ -196,13 +245,7 @@ int peer_capture(struct peer *peer, int pidfd, const void *addr, size_t len,
 	theirs = peer_call(peer, do_capture, pidfd, &arg, sizeof(arg));
 	if (out)
 		*out = *result;
-	if (theirs < 0)
-		return theirs;
-	ours = syscall(SYS_pidfd_getfd, peer->pidfd, theirs, 0);
-	if (ours < 0)
-		ours = -errno;
-	peer_call(peer, do_close, -1, &theirs, sizeof(theirs));
-	return ours;
+	return theirs < 0 ? theirs : peer_take_fd(peer, theirs);
 }
 
 static char *arena, *arena_next;

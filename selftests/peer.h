@@ -27,6 +27,8 @@ struct peer {
 typedef long (*peer_fn)(int fd, const void *arg);
 
 struct peer *peer_start(void);
+/* One that is forked from another, with its memory. */
+struct peer *peer_fork(struct peer *from);
 long peer_call(struct peer *peer, peer_fn fn, int fd, const void *arg,
 	       size_t size);
 /* The two halves of peer_call(), to have peers work at the same time. */
@@ -39,6 +41,8 @@ long peer_wait(struct peer *peer);
  */
 int peer_capture(struct peer *peer, int pidfd, const void *addr, size_t len,
 		 uint64_t offset, struct vmfork_capture *out);
+/* Takes a descriptor from a peer, who has none then; or -errno. */
+int peer_take_fd(struct peer *peer, int theirs);
 /* Kills the peer, waits until it is gone, and forgets it. */
 void peer_kill(struct peer *peer);
 /* Lets the peer exit by itself and returns its exit status. */

@@ -219,6 +219,68 @@ TEST_F(quota, second_region)
 	area_free(&more);
 }
 
+/*
+ * Captured again: only what was written counts.  When that is too much, for a
+ * capture or for one ahead, every write is still there, and so is the older
+ * snapshot.
+ */
+TEST_F(quota, in_place)
+{
+	struct vmfork_region region[2] = {};
+	struct vmfork_capture *cap = &self->cap;
+	struct area area[2];
+	struct stamp *first;
+	int fd, dev, i, round;
+	size_t page;
+
+	dev = device();
+	ASSERT_LE(0, dev);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, area_of(&area[i], KIND_BASE, 4 * MIB));
+		region[i].addr = (uintptr_t)area[i].view.addr;
+		region[i].len = 4 * MIB;
+		region[i].offset = i * 4 * MIB;
+	}
+	ASSERT_EQ(0, set_max(8 * MIB + 160 * PAGE));
+	*cap = (struct vmfork_capture){
+		.size = sizeof(*cap), .pidfd = -1, .nr_regions = 2,
+		.regions = (uintptr_t)region,
+	};
+	fd = capture_full(dev, cap);
+	ASSERT_LE(0, fd);
+	first = model_copy(area[1].view.model, 1024);
+	for (round = 0; round < 4; round++) {
+		/* The first may still go, the second is too much. */
+		for (page = round; page < 1024; page += 10) {
+			view_fill(&area[0].view, page, page + 1);
+			view_poke(&area[1].view, page, page + 2);
+		}
+		cap->snapshot_size = 0;
+		cap->flags = round & 1 ? VMFORK_CAPTURE_PREARM : 0;
+		EXPECT_EQ(-EDQUOT, capture_full(dev, cap));
+		EXPECT_EQ(VMFORK_QUOTA, cap->refusal);
+		for (i = 0; i < 2; i++) {
+			EXPECT_EQ(0, view_check(&area[i].view, "over quota"));
+		}
+		EXPECT_EQ(0, snapshot_check(fd, 4 * MIB, 1024, first,
+					    "the older snapshot"));
+	}
+	close(fd);
+	ASSERT_EQ(0, set_max(0));
+	cap->flags = 0;
+	cap->snapshot_size = 0;
+	fd = capture_full(dev, cap);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, view_check(&area[i].view, "in the end"));
+		EXPECT_EQ(0, snapshot_check(fd, i * 4 * MIB, 1024,
+					    area[i].view.model, "in the end"));
+		area_free(&area[i]);
+	}
+	close(fd);
+	close(dev);
+}
+
 struct as_arg {
 	uid_t uid;
 	int dev;

@@ -232,11 +232,21 @@ FIXTURE_VARIANT(races) {
 	uint32_t what;
 	bool huge;
 	unsigned int seconds;
+	enum capture_kind how;
 };
 
 #define RACE_VARIANT(name, bits, is_huge, time)				\
 	FIXTURE_VARIANT_ADD(races, name) {				\
 		.what = (bits), .huge = (is_huge), .seconds = (time),	\
+	}
+#define RACE_CAPTURE_VARIANT(name, bits, is_huge, time)			\
+	FIXTURE_VARIANT_ADD(races, name##_in_place) {			\
+		.what = (bits), .huge = (is_huge), .seconds = (time),	\
+		.how = CAPTURE_IN_PLACE,				\
+	};								\
+	FIXTURE_VARIANT_ADD(races, name##_prearmed) {			\
+		.what = (bits), .huge = (is_huge), .seconds = (time),	\
+		.how = CAPTURE_PREARMED,				\
 	}
 #define B(n) (1U << (n))
 #define EVERYTHING ((1U << NR_DISTURBERS) - 1)
@@ -261,11 +271,16 @@ RACE_VARIANT(two_captures, B(CAPTURE), false, 3);
 RACE_VARIANT(two_captures_thp, B(CAPTURE), true, 3);
 RACE_VARIANT(everything, EVERYTHING, false, 6);
 RACE_VARIANT(everything_thp, EVERYTHING, true, 6);
+RACE_CAPTURE_VARIANT(writers_alone, 0, false, 2);
+RACE_CAPTURE_VARIANT(swap, B(SWAP), false, 2);
+RACE_CAPTURE_VARIANT(fork_thp, B(FORK), true, 2);
+RACE_CAPTURE_VARIANT(everything, EVERYTHING, false, 3);
 
 FIXTURE_SETUP(races)
 {
 	size_t i;
 
+	capture_kind = variant->how;
 	for (i = 0; i < NR_DISTURBERS; i++)
 		if (variant->what & B(i) && variant->what != EVERYTHING &&
 		    disturbers[i].missing && disturbers[i].missing())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rights: whose memory a process may capture, by pidfd or its own, and who may
- * open the device.
+ * Rights: whose memory a process may capture, reset or prefault, by pidfd or its
+ * own, and who may open the device.
  */
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 
 #include "abi.h"
+#include "live.h"
 #include "peer.h"
 
 TEST_F(abi, bad_pidfd)
@@ -57,15 +58,41 @@ TEST_F(abi, dead_process)
 	close(self->cap.pidfd);
 }
 
-/* In a peer: gives up all privileges but @keep, and captures. */
+/* What may be asked of another process's memory. */
+enum { CAPTURE, PREARM, PREFAULT, RESET, NR_CALLS };
+
+/* In a peer: gives up all privileges but @keep, and does one of them. */
 struct drop_arg {
-	int dev;
+	int dev, snapshot, call;
 	uint32_t keep;
 	bool itself;
 	struct vmfork_capture *cap;	/* shared memory */
 };
 
-static long do_capture_without_rights(int pidfd, const void *arg)
+static long do_call(const struct drop_arg *drop,
+		    const struct vmfork_region *region)
+{
+	void *addr = (void *)(uintptr_t)region->addr;
+	struct vmfork_range range = range_of(addr, region->len);
+	struct vmfork_prefault prefault = {
+		.size = sizeof(prefault), .pidfd = drop->cap->pidfd,
+		.nr_ranges = 1, .ranges = (uintptr_t)&range,
+	};
+
+	switch (drop->call) {
+	case PREFAULT:
+		return prefault_full(drop->snapshot, &prefault);
+	case RESET:
+		return reset_range(drop->snapshot, drop->cap->pidfd, addr,
+				   region->len, NULL);
+	case PREARM:
+		drop->cap->flags = VMFORK_CAPTURE_PREARM;
+		break;
+	}
+	return capture_full(drop->dev, drop->cap);
+}
+
+static long do_call_without_rights(int pidfd, const void *arg)
 {
 	const struct drop_arg *drop = arg;
 	struct __user_cap_header_struct head = {
@@ -75,7 +102,7 @@ static long do_capture_without_rights(int pidfd, const void *arg)
 		{ .effective = drop->keep, .permitted = drop->keep },
 	};
 	struct vmfork_region region;
-	int fd;
+	long ret;
 
 	prctl(PR_SET_KEEPCAPS, 1);
 	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534) ||
@@ -84,18 +111,18 @@ static long do_capture_without_rights(int pidfd, const void *arg)
 	memcpy(&region, (void *)(uintptr_t)drop->cap->regions, sizeof(region));
 	drop->cap->regions = (uintptr_t)&region;
 	drop->cap->pidfd = drop->itself ? -1 : pidfd;
-	fd = capture_full(drop->dev, drop->cap);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	ret = do_call(drop, &region);
+	if (ret > 0)
+		close(ret);
+	return ret < 0 ? ret : 0;
 }
 
-static long capture_without_rights(FIXTURE_DATA(abi) *self, uint32_t keep,
-				   bool itself)
+static long call_without_rights(FIXTURE_DATA(abi) *self, int snapshot,
+				int call, uint32_t keep, bool itself)
 {
 	struct drop_arg drop = {
-		.dev = self->dev, .keep = keep, .itself = itself,
+		.dev = self->dev, .snapshot = snapshot, .call = call,
+		.keep = keep, .itself = itself,
 		.cap = shared_alloc(sizeof(self->cap)),
 	};
 	struct peer *peer = peer_start();
@@ -103,22 +130,37 @@ static long capture_without_rights(FIXTURE_DATA(abi) *self, uint32_t keep,
 	long ret;
 
 	*drop.cap = self->cap;
-	ret = peer_call(peer, do_capture_without_rights, pidfd, &drop,
+	ret = peer_call(peer, do_call_without_rights, pidfd, &drop,
 			sizeof(drop));
 	close(pidfd);
 	peer_kill(peer);
 	return ret;
 }
 
-/* The descriptor of the device gives a process rights to itself alone. */
+/* A descriptor, of whatever it is, gives rights to one's own memory alone. */
 TEST_F(abi, no_right_to_another_process)
 {
-	EXPECT_EQ(-EPERM, capture_without_rights(self, 0, false));
-	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
-	EXPECT_EQ(0, capture_without_rights(self, 0, true));
-	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
-	EXPECT_EQ(0, capture_without_rights(self, 1 << CAP_SYS_PTRACE, false));
-	EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+	int call, snapshot;
+
+	/* What is reset or prefaulted is a mapping of it, then. */
+	snapshot = capture_full(self->dev, &self->cap);
+	ASSERT_LE(0, snapshot);
+	self->cap.snapshot_size = 0;
+	for (call = 0; call < NR_CALLS; call++) {
+		EXPECT_EQ(-EPERM, call_without_rights(self, snapshot, call, 0,
+						      false))
+			TH_LOG("call %d", call);
+		EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+		EXPECT_EQ(0, call_without_rights(self, snapshot, call, 0,
+						 true))
+			TH_LOG("call %d", call);
+		EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+		EXPECT_EQ(0, call_without_rights(self, snapshot, call,
+						 1 << CAP_SYS_PTRACE, false))
+			TH_LOG("call %d", call);
+		EXPECT_EQ(0, view_check(&self->area.view, "the memory"));
+	}
+	close(snapshot);
 }
 
 static long do_open_device(int fd, const void *arg)

@@ -17,10 +17,28 @@
 /* The most memory that a test gives it. */
 #define DATA_LEN	(8 * MIB)
 
-/* 32-bit, flat, no paging.  ecx is 0 to read, else the words to zero. */
+/* Linux 6.11; Debian 12's headers do not have it. */
+#ifndef KVM_PRE_FAULT_MEMORY
+struct kvm_pre_fault_memory {
+	__u64 gpa;
+	__u64 size;
+	__u64 flags;
+	__u64 padding[5];
+};
+
+#define KVM_PRE_FAULT_MEMORY \
+	_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+#endif
+
+/*
+ * 32-bit, flat, no paging.  ebx is the number of pages to touch, by writing if
+ * edx is not 0; if it is 0, ecx is 0 to read, else the words to zero.
+ */
 asm(".pushsection .rodata\n"
     ".code32\n"
     "tiny_guest_code:\n"
+    "	testl %ebx, %ebx\n"
+    "	jnz 2f\n"
     "	testl %ecx, %ecx\n"
     "	jz 1f\n"
     "	xorl %eax, %eax\n"
@@ -28,6 +46,18 @@ asm(".pushsection .rodata\n"
     "	rep stosl\n"
     "	hlt\n"
     "1:	movl (%edi), %eax\n"
+    "	hlt\n"
+    "2:	testl %edx, %edx\n"
+    "	jnz 4f\n"
+    "3:	movl (%edi), %eax\n"
+    "	addl $4096, %edi\n"
+    "	decl %ebx\n"
+    "	jnz 3b\n"
+    "	hlt\n"
+    "4:	movl %ebx, (%edi)\n"
+    "	addl $4096, %edi\n"
+    "	decl %ebx\n"
+    "	jnz 4b\n"
     "	hlt\n"
     "tiny_guest_code_end:\n"
     ".code64\n"
@@ -37,8 +67,11 @@ extern const char tiny_guest_code[], tiny_guest_code_end[];
 
 static int vm = -1, cpu = -1;
 static struct kvm_run *run;
+static int run_len;
 static void *data;
 static size_t data_len;
+static bool has_slot;
+static size_t given_len;
 
 const char *tiny_guest_missing(void)
 {
@@ -79,7 +112,6 @@ static int make_vm(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	void *low;
-	int len;
 
 	low = mmap(NULL, LOW_LEN, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -92,11 +124,12 @@ static int make_vm(void)
 	if (vm < 0 || set_slot(0, 0, LOW_LEN, low) ||
 	    set_slot(1, DATA_GPA, DATA_LEN, data))
 		return -1;
+	has_slot = true;
 	cpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	len = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	if (cpu < 0 || len < 0)
+	run_len = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (cpu < 0 || run_len < 0)
 		return -1;
-	run = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
+	run = mmap(NULL, run_len, PROT_READ | PROT_WRITE, MAP_SHARED, cpu, 0);
 	close(kvm);
 	return run == MAP_FAILED ? -1 : set_mode();
 }
@@ -123,12 +156,46 @@ void tiny_guest_unmap(void)
 	     MAP_FIXED | MAP_NORESERVE, -1, 0);
 }
 
-/* Where it goes on from: a read of a word, or zeroes for @words of them. */
-static int set_off(size_t offset, uint32_t words)
+int tiny_guest_give(void *addr, size_t len)
+{
+	/* A slot can not be moved to another address, but made anew. */
+	if (has_slot && set_slot(1, DATA_GPA, 0, NULL))
+		return -errno;
+	has_slot = addr;
+	given_len = len;
+	return addr && set_slot(1, DATA_GPA, len, addr) ? -errno : 0;
+}
+
+int tiny_guest_prefault(void)
+{
+	struct kvm_pre_fault_memory range = {
+		.gpa = DATA_GPA, .size = given_len,
+	};
+
+	while (range.size)
+		if (ioctl(cpu, KVM_PRE_FAULT_MEMORY, &range) && errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+void tiny_guest_forget(void)
+{
+	if (vm < 0)
+		return;
+	munmap(run, run_len);
+	munmap(data, DATA_LEN);
+	close(cpu);
+	close(vm);
+	vm = -1;
+	cpu = -1;
+}
+
+/* Where it goes on from, and what is in the registers that say what it does */
+static int set_off(size_t offset, uint32_t words, size_t pages, bool write)
 {
 	struct kvm_regs regs = {
 		.rip = CODE_GPA, .rflags = 2, .rdi = DATA_GPA + offset,
-		.rcx = words,
+		.rbx = pages, .rcx = words, .rdx = write,
 	};
 
 	return ioctl(cpu, KVM_SET_REGS, &regs) ? -errno : 0;
@@ -136,17 +203,28 @@ static int set_off(size_t offset, uint32_t words)
 
 int tiny_guest_will_read(size_t offset)
 {
-	return set_off(offset, 0);
+	return set_off(offset, 0, 0, false);
 }
 
 int tiny_guest_will_zero(size_t offset)
 {
-	return set_off(offset, PAGE / 4);
+	return set_off(offset, PAGE / 4, 0, false);
+}
+
+int tiny_guest_will_touch(size_t offset, size_t pages, bool write)
+{
+	return set_off(offset, 0, pages, write);
 }
 
 int tiny_guest_run(void)
 {
-	if (ioctl(cpu, KVM_RUN, 0))
+	int ret;
+
+	/* Work for the task, as of an io_uring that was closed, is as a signal. */
+	do {
+		ret = ioctl(cpu, KVM_RUN, 0);
+	} while (ret && errno == EINTR);
+	if (ret)
 		return -errno;
 	return run->exit_reason == KVM_EXIT_HLT ? 0 : -EPROTO;
 }
