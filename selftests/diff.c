@@ -314,29 +314,53 @@ TEST(of_next_to_nothing)
 	munmap(map, 16 * PAGE);
 }
 
-/* Its cost is that of what differs: most of it is never looked at. */
+#define COST_LEN	(64 * MIB)
+
+/* The shortest of a few times, as others may have had the CPU in the others. */
+static uint64_t time_of_diff(struct __test_metadata *_metadata, int a, int b,
+			     int expected)
+{
+	static bool differs[COST_LEN / PAGE];
+	uint64_t begin, took, shortest = UINT64_MAX;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		begin = now_ns();
+		EXPECT_EQ(expected, diff_pages(a, b, 0, 256, differs,
+					       COST_LEN / PAGE));
+		took = now_ns() - begin;
+		if (took < shortest)
+			shortest = took;
+	}
+	return shortest;
+}
+
+/* Its cost is that of what differs: the rest is never looked at. */
 TEST(costs_what_differs)
 {
-	static bool differs[256 * MIB / PAGE];
 	struct area area;
-	uint64_t begin, took;
-	int fd[2];
+	uint64_t one, all;
+	size_t page;
+	int fd[3];
 
-	ASSERT_EQ(0, area_make(&area, KIND_BASE, 256 * MIB, 0));
+	ASSERT_EQ(0, area_make(&area, KIND_BASE, COST_LEN, 0));
 	fd[0] = capture_range(-1, area.view.addr, area.len, 0, NULL);
 	ASSERT_LE(0, fd[0]);
-	area.view.addr[100 * MIB] = 1;
+	area.view.addr[10 * MIB] = 1;
 	fd[1] = capture_range(-1, area.view.addr, area.len, 0, NULL);
 	ASSERT_LE(0, fd[1]);
-	begin = now_ns();
-	EXPECT_EQ(1, diff_pages(fd[0], fd[1], 0, 256, differs, 256 * MIB /
-				PAGE));
-	took = now_ns() - begin;
-	EXPECT_TRUE(differs[100 * MIB / PAGE]);
-	note("%llu us", (unsigned long long)took / 1000);
-	EXPECT_GT(20000000ULL * slowness(), took);
+	for (page = 0; page < area.view.pages; page++)
+		area.view.addr[page * PAGE] = 2;
+	fd[2] = capture_range(-1, area.view.addr, area.len, 0, NULL);
+	ASSERT_LE(0, fd[2]);
+	one = time_of_diff(_metadata, fd[0], fd[1], 1);
+	all = time_of_diff(_metadata, fd[0], fd[2], COST_LEN / PAGE);
+	note("one page %llu us, all %llu us", (unsigned long long)one / 1000,
+	     (unsigned long long)all / 1000);
+	EXPECT_LT(5 * one, all);
 	close(fd[0]);
 	close(fd[1]);
+	close(fd[2]);
 	area_free(&area);
 }
 
