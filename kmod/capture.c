@@ -24,6 +24,7 @@
 #include "recapture.h"
 #include "snapshot.h"
 #include "target.h"
+#include "trace.h"
 #include "turn.h"
 
 #define MAX_ATTEMPTS	100	/* at a piece that would not stand still */
@@ -126,6 +127,14 @@ static int prepare_region(struct vmfork_job *job,
 	return err;
 }
 
+/* @ns of preparation are over. */
+static void prepared(struct vmfork_job *job, u64 ns)
+{
+	job->arg.ns_prepare += ns;
+	trace_vmfork_capture_phase(vmfork_file_snapshot(job->file)->shown.id,
+				   job->target.pid, VMFORK_PHASE_PREPARE, ns);
+}
+
 static int wait_ready(struct vmfork_job *job, struct vmfork_snapshot *snap)
 {
 	int err = 0;
@@ -153,7 +162,7 @@ static int make_way(struct vmfork_job *job, struct vmfork_piece *piece)
 		usleep_range(500, 1000);
 	if (!err)
 		err = vmfork_piece_swapin(piece);
-	job->arg.ns_prepare += ktime_get_ns() - begin;
+	prepared(job, ktime_get_ns() - begin);
 	return err;
 }
 
@@ -338,7 +347,7 @@ static int run_job(void *arg)
 		job->why.region = i;
 		err = prepare_region(job, &job->regions[i]);
 	}
-	job->arg.ns_prepare = ktime_get_ns() - begin;
+	prepared(job, ktime_get_ns() - begin);
 	for (i = 0; !err && i < job->arg.nr_regions; i++) {
 		if (job->regions[i].flags & VMFORK_REGION_WIPE)
 			continue;
@@ -354,23 +363,47 @@ static int run_job(void *arg)
 	return err;
 }
 
+static u64 bytes_of_regions(const struct vmfork_job *job)
+{
+	u64 bytes = 0;
+	u32 i;
+
+	for (i = 0; i < job->arg.nr_regions; i++)
+		if (!(job->regions[i].flags & VMFORK_REGION_WIPE))
+			bytes += job->regions[i].len;
+	return bytes;
+}
+
 static void count_results(struct vmfork_job *job)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(job->file);
 	struct vmfork_capture *arg = &job->arg;
 	u64 pages = vmfork_tree_pages(&snap->tree);
-	u32 i;
 
-	arg->pages_hole = 0;
-	for (i = 0; i < arg->nr_regions; i++)
-		if (!(job->regions[i].flags & VMFORK_REGION_WIPE))
-			arg->pages_hole += job->regions[i].len >> PAGE_SHIFT;
+	arg->pages_hole = bytes_of_regions(job) >> PAGE_SHIFT;
 	arg->pages_hole -= pages + job->wiped;
 	arg->pages_wiped = job->wiped;
 	arg->id = snap->shown.id;
 	arg->pages_shared = pages - arg->pages_stolen - arg->pages_copied;
 	arg->pages_huge = vmfork_tree_huge_folios(&snap->tree) *
 			  HPAGE_PMD_NR;
+}
+
+static int run_traced(struct vmfork_job *job)
+{
+	u64 id = vmfork_file_snapshot(job->file)->shown.id;
+	struct vmfork_capture *arg = &job->arg;
+	int err;
+
+	if (trace_vmfork_capture_begin_enabled())
+		trace_vmfork_capture_begin(id, job->target.pid, arg->flags,
+					   arg->nr_regions,
+					   bytes_of_regions(job));
+	err = vmfork_target_run(&job->target, run_job, job);
+	trace_vmfork_capture_end(id, job->target.pid, err, arg->pages_stolen,
+				 arg->pages_copied, arg->pages_in_place,
+				 arg->ns_longest);
+	return err;
 }
 
 /* Everything but the file descriptor. */
@@ -405,7 +438,7 @@ static int capture(struct vmfork_job *job)
 		err = PTR_ERR(job->file);
 		goto out_owner;
 	}
-	err = vmfork_target_run(&job->target, run_job, job);
+	err = run_traced(job);
 	if (err)
 		fput(job->file);
 	else

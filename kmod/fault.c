@@ -10,18 +10,59 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/kernel.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/moduleparam.h>
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/pgtable.h>
+#include <linux/timekeeping.h>
 
 #include "dirty.h"
 #include "fault.h"
 #include "mapping.h"
+#include "pages.h"
+#include "prefault.h"
 #include "snapshot.h"
+#include "trace.h"
+#include "watch.h"
 
 #define MIN_WINDOW	16	/* pages around a fault somewhere */
 #define MAX_WINDOW	512	/* after faults in order */
+
+static unsigned int fault_around = MAX_WINDOW;
+
+static int set_fault_around(const char *val, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(val, kp, 1, MAX_WINDOW);
+}
+
+static const struct kernel_param_ops fault_around_ops = {
+	.set	= set_fault_around,
+	.get	= param_get_uint,
+};
+
+module_param_cb(fault_around, &fault_around_ops, &fault_around, 0644);
+MODULE_PARM_DESC(fault_around,
+		 "The most pages that a read fault maps, 1 to 512 (1: each first touch of a page is a fault of its own)");
+
+/**
+ * struct outcome - what a fault was served with
+ * @page: of the snapshot; NULL for a hole
+ * @huge: the kernel maps all of its 2 MiB folio
+ * @pages: pages that are mapped now; @huge says it better
+ * @first: where in the snapshot the pages begin that could have been, in pages
+ * @span: how many these are
+ *
+ * The snapshot keeps @page, and the lock of the VMA the snapshot.
+ */
+struct outcome {
+	struct page *page;
+	bool huge;
+	u64 pages;
+	u64 first;
+	u32 span;
+};
 
 static struct page *get_zero_page(struct vmfork_mapping *mapping)
 {
@@ -89,21 +130,12 @@ static pte_t *pte_at(struct mm_struct *mm, unsigned long addr)
 						  NULL;
 }
 
-/**
- * vmfork_entry_at() - what a mapping has at an address
- * @mm: its mmap lock is held
- * @addr: the address
- *
- * Return: what it had a moment ago.
- */
-enum vmfork_entry vmfork_entry_at(struct mm_struct *mm, unsigned long addr)
+/* What there is in a page table, by way of the PMD entry of @addr. */
+static enum vmfork_entry entry_of(pmd_t *pmd, unsigned long addr)
 {
-	pmd_t *pmd = pmd_at(mm, addr), val;
+	pmd_t val = READ_ONCE(*pmd);
 	pte_t ent;
 
-	if (!pmd)
-		return VMFORK_ENTRY_NONE;
-	val = READ_ONCE(*pmd);
 	if (pmd_none(val))
 		return VMFORK_ENTRY_NONE;
 	if (!is_table(val))
@@ -114,6 +146,20 @@ enum vmfork_entry vmfork_entry_at(struct mm_struct *mm, unsigned long addr)
 	if (!pte_present(ent) || pte_special(ent) || PageAnon(pte_page(ent)))
 		return VMFORK_ENTRY_PRIVATE;
 	return VMFORK_ENTRY_SNAPSHOT;
+}
+
+/**
+ * vmfork_entry_at() - what a mapping has at an address
+ * @mm: its mmap lock is held
+ * @addr: the address
+ *
+ * Return: what it had a moment ago.
+ */
+enum vmfork_entry vmfork_entry_at(struct mm_struct *mm, unsigned long addr)
+{
+	pmd_t *pmd = pmd_at(mm, addr);
+
+	return pmd ? entry_of(pmd, addr) : VMFORK_ENTRY_NONE;
 }
 
 /*
@@ -194,62 +240,163 @@ static unsigned int choose_window(struct vmfork_mapping *mapping, u64 index)
 	if (READ_ONCE(mapping->ahead) == index)
 		window = clamp(2 * READ_ONCE(mapping->window), MIN_WINDOW,
 			       MAX_WINDOW);
+	window = min(window, READ_ONCE(fault_around));
 	WRITE_ONCE(mapping->window, window);
 	return window;
 }
 
-static vm_fault_t fault_around(struct vm_fault *vmf)
+/* Where a window begins that is aligned, as far as its size can be. */
+static unsigned long window_at(unsigned long at, unsigned int window)
+{
+	return at & ~(rounddown_pow_of_two(window) * PAGE_SIZE - 1);
+}
+
+static vm_fault_t read_around(struct vm_fault *vmf, struct outcome *outcome)
 {
 	struct vm_area_struct *vma = vmf->vma;
 	struct vmfork_mapping *mapping = vmfork_vma_mapping(vma);
-	unsigned long addr, end;
-	unsigned long size = choose_window(mapping, vmf->pgoff) * PAGE_SIZE;
-	unsigned long at = vmf->address & PAGE_MASK;
-	u64 room = (mapping->snap->size >> PAGE_SHIFT) - vmf->pgoff, mapped = 0;
+	unsigned long addr, end, at = vmf->address & PAGE_MASK;
+	unsigned int window = choose_window(mapping, vmf->pgoff);
+	u64 room = (mapping->snap->size >> PAGE_SHIFT) - vmf->pgoff;
 	int err;
 
 	/* Ahead of a fault in order; around any other, as the kernel does. */
-	addr = size > MIN_WINDOW * PAGE_SIZE ? at : at & ~(size - 1);
+	addr = window > MIN_WINDOW ? at : window_at(at, window);
 	addr = max3(addr, vma->vm_start, at & PMD_MASK);
-	end = min3(addr + size, vma->vm_end, (at & PMD_MASK) + PMD_SIZE);
+	end = min3(addr + window * PAGE_SIZE, vma->vm_end,
+		   (at & PMD_MASK) + PMD_SIZE);
 	if (room < (end - at) >> PAGE_SHIFT)
 		end = at + (room << PAGE_SHIFT);
-	err = vmfork_map_pages(vma, addr, end, &mapped);
+	outcome->pages = 0;
+	outcome->first = linear_page_index(vma, addr);
+	outcome->span = (end - addr) >> PAGE_SHIFT;
+	err = vmfork_map_pages(vma, addr, end, &outcome->pages);
 	WRITE_ONCE(mapping->ahead, linear_page_index(vma, end));
 	if (err == -ENOMEM)
 		return VM_FAULT_OOM;
 	return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
-static vm_fault_t mapping_fault(struct vm_fault *vmf)
+/*
+ * Is the kernel to map the whole folio of @page, for which the tree has one
+ * slot?  That it would not, it need not find out by itself: so all kernels do
+ * the same.
+ */
+static bool maps_huge(struct vm_fault *vmf, struct page *page)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long start = vmf->address & PMD_MASK;
+	struct folio *folio = page_folio(page);
+	u64 size = vmfork_vma_snapshot(vma)->size >> PAGE_SHIFT;
+
+	return READ_ONCE(fault_around) >= HPAGE_PMD_NR &&
+	       start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
+	       IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff,
+			  HPAGE_PMD_NR) &&
+	       !vma_thp_disabled(vma, vma->vm_flags) &&
+	       !folio_test_has_hwpoisoned(folio) &&
+	       folio->index + HPAGE_PMD_NR <= size &&
+	       pmd_none(READ_ONCE(*vmf->pmd));
+}
+
+static vm_fault_t serve(struct vm_fault *vmf, struct outcome *outcome)
 {
 	struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
 	struct vmfork_snapshot *snap = mapping->snap;
 	bool batches = vmf->vma->vm_flags & VM_MIXEDMAP;
+	bool write = vmf->flags & FAULT_FLAG_WRITE, huge;
 	struct page *page;
-	bool huge;
 
 	if (vmf->pgoff >= snap->size >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
 
-	if (vmf->flags & FAULT_FLAG_WRITE)
+	if (write)
 		vmfork_dirty_mark(READ_ONCE(mapping->dirty), vmf->pgoff);
 	page = vmfork_snapshot_get_page(snap, vmf->pgoff, &huge);
+	outcome->page = page;
 	if (!page) {
 		page = get_zero_page(mapping);
 		if (!page)
 			return VM_FAULT_OOM;
-	} else if (batches && !(vmf->flags & FAULT_FLAG_WRITE) &&
-		   vmfork_snapshot_ready(snap) && !PageHWPoison(page)) {
+	} else if (batches && !write && vmfork_snapshot_ready(snap) &&
+		   !PageHWPoison(page)) {
 		put_page(page);
-		return fault_around(vmf);
-	} else if ((batches || !huge) && PageTransCompound(page) &&
-		   make_page_table(vmf)) {
-		put_page(page);
-		return VM_FAULT_OOM;
+		return read_around(vmf, outcome);
+	} else if (!write && PageTransCompound(page)) {
+		outcome->huge = !batches && huge && maps_huge(vmf, page);
+		if (!outcome->huge && make_page_table(vmf)) {
+			put_page(page);
+			return VM_FAULT_OOM;
+		}
 	}
 	vmf->page = page;
 	return 0;
+}
+
+static void tell(const struct vm_fault *vmf, const struct outcome *outcome,
+		 u64 begin)
+{
+	const struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
+	struct page *page = outcome->page;
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	u32 kind, flags = 0, pages = outcome->pages, span = outcome->span;
+	u64 first = outcome->first;
+	u64 ns = ktime_get_ns() - begin;
+
+	if (!page) {
+		kind = write ? VMFORK_FAULT_WRITE_HOLE : VMFORK_FAULT_READ_HOLE;
+	} else if (write) {
+		kind = VMFORK_FAULT_WRITE;
+	} else if (outcome->huge) {
+		kind = VMFORK_FAULT_READ_HUGE;
+		pages = HPAGE_PMD_NR;
+		first = round_down(first, HPAGE_PMD_NR);
+		span = HPAGE_PMD_NR;
+	} else {
+		kind = VMFORK_FAULT_READ;
+	}
+	if (page && vmfork_page_is_copy(page))
+		flags |= VMFORK_FAULT_COPIED;
+	trace_vmfork_fault(mapping->snap->shown.id, mapping->ino,
+			   vmf->address & PAGE_MASK,
+			   (u64)vmf->pgoff << PAGE_SHIFT, kind, flags, pages,
+			   ns, first << PAGE_SHIFT, span);
+}
+
+/* Nobody else has mapped the page meanwhile. */
+static bool is_first(const struct vm_fault *vmf)
+{
+	return entry_of(vmf->pmd, vmf->address) == VMFORK_ENTRY_NONE;
+}
+
+static bool is_event(const struct vm_fault *vmf, vm_fault_t ret,
+		     const struct outcome *outcome)
+{
+	if (vmfork_is_prefaulting())
+		return false;
+	if (ret & VM_FAULT_NOPAGE)
+		return outcome->pages;
+	/* The kernel will make an error of a lost page. */
+	return !(ret & VM_FAULT_ERROR) &&
+	       !(outcome->page && PageHWPoison(outcome->page)) &&
+	       is_first(vmf);
+}
+
+static vm_fault_t mapping_fault(struct vm_fault *vmf)
+{
+	struct outcome outcome = { .pages = 1, .first = vmf->pgoff, .span = 1 };
+	vm_fault_t ret;
+	u64 begin = 0;
+
+	if (trace_vmfork_fault_enabled())
+		begin = ktime_get_ns();
+	ret = serve(vmf, &outcome);
+	if (trace_vmfork_cow_enabled() && vmf->flags & FAULT_FLAG_WRITE &&
+	    is_first(vmf))
+		vmfork_watch_explain(vmf->vma->vm_mm, vmf->address & PAGE_MASK);
+	if (trace_vmfork_fault_enabled() && begin && is_event(vmf, ret, &outcome))
+		tell(vmf, &outcome, begin);
+	return ret;
 }
 
 /*
@@ -266,10 +413,12 @@ static vm_fault_t mapping_map_pages(struct vm_fault *vmf, pgoff_t start,
 static void mapping_open(struct vm_area_struct *vma)
 {
 	vmfork_dirty_check_vma(vmfork_vma_mapping(vma)->dirty, vma);
+	vmfork_watch_open(vma);
 }
 
 const struct vm_operations_struct vmfork_mapping_vm_ops = {
 	.open		= mapping_open,
+	.close		= vmfork_watch_close,
 	.fault		= mapping_fault,
 	.map_pages	= mapping_map_pages,
 };

@@ -18,6 +18,7 @@
 #include "snapshot.h"
 #include "target.h"
 #include "tree.h"
+#include "watch.h"
 
 static int device_open(struct inode *inode, struct file *file)
 {
@@ -100,6 +101,7 @@ static void __exit vmfork_exit(void)
 	vmfork_snapshot_cleanup();
 	vmfork_tree_cleanup();
 	vmfork_owner_cleanup();
+	vmfork_watch_cleanup();
 }
 
 module_init(vmfork_init);

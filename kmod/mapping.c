@@ -18,6 +18,7 @@
 #include "fault.h"
 #include "mapping.h"
 #include "snapshot.h"
+#include "watch.h"
 
 /**
  * vmfork_wants_batches() - are faults to bring their neighbours along
@@ -155,6 +156,7 @@ struct file *vmfork_mapping_create(struct vmfork_snapshot *snap)
 		kfree(mapping);
 		return file;
 	}
+	mapping->ino = file_inode(file)->i_ino;
 	mapping->snap = vmfork_snapshot_get(snap);
 	file->private_data = mapping;
 	return file;
@@ -200,6 +202,7 @@ void vmfork_mapping_attach(struct file *file, struct vm_area_struct *vma,
 	vma->vm_private_data = file->private_data;
 	vma->vm_ops = &vmfork_mapping_vm_ops;
 	vm_flags_set(vma, VM_DONTEXPAND | (batches ? VM_MIXEDMAP : 0));
+	vmfork_watch_open(vma);
 }
 
 /**

@@ -22,6 +22,7 @@ struct vmfork_snapshot;
 /**
  * struct vmfork_mapping - what the VMAs of one mapping share
  * @shown: by the inode that is the address_space of its VMAs, and no others'
+ * @ino: the number of that inode
  * @lock: for who looks at @snap without the lock of a VMA
  * @snap: what is mapped.  Faults hold the lock of their VMA; it changes only
  *	while the locks of all its VMAs are held for writing.
@@ -39,6 +40,7 @@ struct vmfork_snapshot;
  */
 struct vmfork_mapping {
 	struct vmfork_shown shown;
+	u64 ino;
 	spinlock_t lock;
 	struct vmfork_snapshot *snap;
 	struct vmfork_dirty *dirty;

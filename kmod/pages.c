@@ -16,7 +16,8 @@
  *   of anonymous huge pages drifts.
  *
  * folio->private is, from its lowest bit: was it anonymous and large (1 bit);
- * the references of trees (47); the owner's number (16).
+ * is it a copy that a capture made (1); the references of trees (46); the
+ * owner's number (16).
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -28,7 +29,8 @@
 #include "pages.h"
 
 #define WAS_ANON	1
-#define TREE_REF	2
+#define IS_COPY		2
+#define TREE_REF	4
 #define OWNER_SHIFT	48
 #define TREE_REFS	((1L << OWNER_SHIFT) - TREE_REF)
 
@@ -98,31 +100,35 @@ static void release(struct folio *folio, unsigned long private)
  * vmfork_page_put() - drop a tree's reference on a page
  * @page: held by the tree
  * @fresh: it was never stolen
+ *
+ * Return: how many pages were given back, if no tree holds it any more.
  */
-void vmfork_page_put(struct page *page, bool fresh)
+unsigned long vmfork_page_put(struct page *page, bool fresh)
 {
 	struct folio *folio = page_folio(page);
+	unsigned long nr = 0;
 	long private;
 
 	if (!fresh) {
 		private = atomic_long_sub_return(TREE_REF, tree_refs(folio));
 		if (private & TREE_REFS)
-			return;
+			return 0;
 		release(folio, private);
 		if (is_lost(folio))
-			return;
+			return 0;
+		nr = folio_nr_pages(folio);
 	}
 	folio_put(folio);
+	return nr;
 }
 
 /* Nobody else can get at it. */
-static void own(struct folio *folio, int refs, u64 index, u16 owner)
+static void own(struct folio *folio, int refs, u64 index, u16 owner,
+		unsigned long flags)
 {
-	unsigned long private = (unsigned long)owner << OWNER_SHIFT;
+	unsigned long private = (unsigned long)owner << OWNER_SHIFT | flags;
 
 	private += (unsigned long)refs * TREE_REF;
-	if (folio_test_large(folio))
-		private |= WAS_ANON;
 	folio->index = index;
 	atomic_long_set(tree_refs(folio), private);
 }
@@ -149,7 +155,7 @@ bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
 	for (i = 0; i < nr; i++)
 		ClearPageAnonExclusive(folio_page(folio, i));
 	WRITE_ONCE(folio->mapping, NULL);
-	own(folio, refs, index, owner);
+	own(folio, refs, index, owner, folio_test_large(folio) ? WAS_ANON : 0);
 	folio_ref_unfreeze(folio, 1);
 	return true;
 }
@@ -163,5 +169,16 @@ bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
  */
 void vmfork_page_own(struct page *page, u64 index, u16 owner)
 {
-	own(page_folio(page), 1, index, owner);
+	own(page_folio(page), 1, index, owner, IS_COPY);
+}
+
+/**
+ * vmfork_page_is_copy() - was a page copied by the capture, not stolen
+ * @page: held by a tree
+ *
+ * Return: true if so.
+ */
+bool vmfork_page_is_copy(struct page *page)
+{
+	return atomic_long_read(tree_refs(page_folio(page))) & IS_COPY;
 }

@@ -12,9 +12,10 @@ struct folio;
 
 struct page *vmfork_subpage(struct page *head, unsigned long nr);
 void vmfork_page_get(struct page *page, unsigned int nr, bool fresh);
-void vmfork_page_put(struct page *page, bool fresh);
+unsigned long vmfork_page_put(struct page *page, bool fresh);
 bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
 		       bool spread);
 void vmfork_page_own(struct page *page, u64 index, u16 owner);
+bool vmfork_page_is_copy(struct page *page);
 
 #endif /* VMFORK_PAGES_H */

@@ -36,6 +36,8 @@
 #include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
+#include "target.h"
+#include "trace.h"
 
 /**
  * vmfork_check_vma() - may this VMA be captured
@@ -109,6 +111,12 @@ static int check_piece(struct vmfork_piece *piece, struct vm_area_struct *vma)
 	return vmfork_piece_check_source(piece, vma);
 }
 
+static void trace_phase(const struct vmfork_piece *piece, u32 phase, u64 ns)
+{
+	trace_vmfork_capture_phase(piece->snap->shown.id, piece->target->pid,
+				   phase, ns);
+}
+
 static void seq_begin(struct vmfork_piece *piece)
 {
 	/*
@@ -153,6 +161,8 @@ int vmfork_piece_begin(struct vmfork_piece *piece,
 	piece->collected = true;
 	piece->collected_ns = ktime_get_ns();
 	piece->counts->ns_collect += piece->collected_ns - piece->begin_ns;
+	trace_phase(piece, VMFORK_PHASE_COLLECT,
+		    piece->collected_ns - piece->begin_ns);
 	return 0;
 }
 
@@ -162,13 +172,16 @@ int vmfork_piece_begin(struct vmfork_piece *piece,
  */
 void vmfork_piece_commit(struct vmfork_piece *piece)
 {
-	u64 begin = ktime_get_ns();
+	u64 begin = ktime_get_ns(), unmap = begin - piece->collected_ns, steal;
 
+	trace_phase(piece, VMFORK_PHASE_UNMAP, unmap);
 	vmfork_piece_steal(piece);
 	vmfork_tree_commit(&piece->snap->tree, &piece->tree);
 	piece->stolen = true;
-	piece->counts->ns_unmap += begin - piece->collected_ns;
-	piece->counts->ns_steal += ktime_get_ns() - begin;
+	steal = ktime_get_ns() - begin;
+	trace_phase(piece, VMFORK_PHASE_STEAL, steal);
+	piece->counts->ns_unmap += unmap;
+	piece->counts->ns_steal += steal;
 }
 
 /**

@@ -4,12 +4,15 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mmap_lock.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/vmfork.h>
 
@@ -19,22 +22,51 @@
 #include "ranges.h"
 #include "snapshot.h"
 #include "target.h"
+#include "trace.h"
 
 #define CHUNK	PMD_SIZE	/* done while the mmap lock is held once */
 
 /**
  * struct prefault - a prefault under way
+ * @list: in @under_way
+ * @task: that does it
  * @arg: the ioctl's argument and results
  * @ranges: @arg.nr_ranges of them
  * @target: whose memory is filled
  * @why: what was refused
+ * @snapshot: number of the first one that the range under way maps, or 0
  */
 struct prefault {
+	struct list_head list;
+	struct task_struct *task;
 	struct vmfork_prefault arg;
 	struct vmfork_range *ranges;
 	struct vmfork_target target;
 	struct vmfork_refused why;
+	u64 snapshot;
 };
+
+static LIST_HEAD(under_way);
+static DEFINE_SPINLOCK(under_way_lock);
+
+/**
+ * vmfork_is_prefaulting() - is the current task prefaulting
+ *
+ * Return: true if so: what it faults in is not what anybody asked for.
+ */
+bool vmfork_is_prefaulting(void)
+{
+	struct prefault *prefault;
+	bool found = false;
+
+	if (list_empty_careful(&under_way))
+		return false;
+	spin_lock(&under_way_lock);
+	list_for_each_entry(prefault, &under_way, list)
+		found |= prefault->task == current;
+	spin_unlock(&under_way_lock);
+	return found;
+}
 
 static int refuse(struct prefault *prefault, u32 reason, u64 addr)
 {
@@ -151,6 +183,8 @@ static int fill_locked(struct prefault *prefault, unsigned long addr,
 	snap = vmfork_vma_snapshot(vma);
 	if (!snap)
 		return refuse(prefault, VMFORK_NO_MAPPING, addr);
+	if (!prefault->snapshot)
+		prefault->snapshot = snap->shown.id;
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
 		return -EACCES;
 	*next = min3(end, vma->vm_end, (addr & ~(CHUNK - 1)) + CHUNK);
@@ -181,6 +215,26 @@ static int fill_range(struct prefault *prefault,
 	return err;
 }
 
+static int fill_range_traced(struct prefault *prefault,
+			     const struct vmfork_range *range)
+{
+	struct vmfork_prefault before = prefault->arg, *arg = &prefault->arg;
+	u64 begin;
+	int err;
+
+	if (!trace_vmfork_prefault_enabled())
+		return fill_range(prefault, range);
+	begin = ktime_get_ns();
+	prefault->snapshot = 0;
+	err = fill_range(prefault, range);
+	trace_vmfork_prefault(prefault->snapshot, prefault->target.pid, err,
+			      arg->flags, range->start, range->len,
+			      arg->pages_mapped - before.pages_mapped,
+			      arg->pages_copied - before.pages_copied,
+			      ktime_get_ns() - begin);
+	return err;
+}
+
 /* With the target's mm as the current mm. */
 static int run_prefault(void *arg)
 {
@@ -188,10 +242,17 @@ static int run_prefault(void *arg)
 	int err = 0;
 	u32 i;
 
+	prefault->task = current;
+	spin_lock(&under_way_lock);
+	list_add(&prefault->list, &under_way);
+	spin_unlock(&under_way_lock);
 	for (i = 0; !err && i < prefault->arg.nr_ranges; i++) {
 		prefault->why.region = i;
-		err = fill_range(prefault, &prefault->ranges[i]);
+		err = fill_range_traced(prefault, &prefault->ranges[i]);
 	}
+	spin_lock(&under_way_lock);
+	list_del(&prefault->list);
+	spin_unlock(&under_way_lock);
 	return err;
 }
 

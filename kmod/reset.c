@@ -21,6 +21,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/uaccess.h>
 #include <linux/vmfork.h>
 
@@ -32,6 +33,7 @@
 #include "reset.h"
 #include "snapshot.h"
 #include "target.h"
+#include "trace.h"
 #include "turn.h"
 
 #define REMAP_MS	20	/* between attempts to map what has to be */
@@ -44,6 +46,7 @@
  * @target: whose memory is reset
  * @why: what was refused
  * @found: private pages
+ * @from: number of the snapshot that the first range mapped
  */
 struct reset {
 	struct vmfork_reset arg;
@@ -52,6 +55,7 @@ struct reset {
 	struct vmfork_target target;
 	struct vmfork_refused why;
 	struct vmfork_private found;
+	u64 from;
 };
 
 static int refuse(struct reset *reset, u32 reason, u64 addr)
@@ -71,6 +75,8 @@ static u32 check_vma(struct reset *reset, struct vm_area_struct *vma,
 	snap = vmfork_vma_snapshot(vma);
 	if (!snap)
 		return VMFORK_NO_MAPPING;
+	if (!reset->from)
+		reset->from = snap->shown.id;
 	if (snap->size != reset->snap->size)
 		return VMFORK_SIZE;
 	return vmfork_check_vma(vma);
@@ -432,6 +438,21 @@ static int get_arg(struct reset *reset, struct vmfork_reset __user *arg,
 	return 0;
 }
 
+static int run_traced(struct reset *reset)
+{
+	u64 begin;
+	int err;
+
+	if (!trace_vmfork_reset_enabled())
+		return vmfork_target_run(&reset->target, run_reset, reset);
+	begin = ktime_get_ns();
+	err = vmfork_target_run(&reset->target, run_reset, reset);
+	trace_vmfork_reset(reset->snap->shown.id, reset->from,
+			   reset->target.pid, err, reset->arg.pages_dropped,
+			   reset->arg.pages_changed, ktime_get_ns() - begin);
+	return err;
+}
+
 static int do_reset(struct reset *reset)
 {
 	size_t size = array_size(reset->arg.nr_ranges, sizeof(*reset->ranges));
@@ -452,7 +473,7 @@ static int do_reset(struct reset *reset)
 				  reset->target.mm->task_size ?: TASK_SIZE_MAX,
 				  &reset->why);
 	if (!err)
-		err = vmfork_target_run(&reset->target, run_reset, reset);
+		err = run_traced(reset);
 	vmfork_target_put(&reset->target);
 	return err;
 }

@@ -30,6 +30,7 @@
 #include "reset.h"
 #include "snapfs.h"
 #include "snapshot.h"
+#include "trace.h"
 
 static atomic64_t last_id;
 static struct workqueue_struct *free_wq;
@@ -340,7 +341,14 @@ struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap)
 
 static void snapshot_free(struct vmfork_snapshot *snap)
 {
-	vmfork_tree_destroy(&snap->tree);
+	u64 pages = vmfork_tree_pages(&snap->tree), begin = 0, freed;
+
+	if (trace_vmfork_drop_enabled())
+		begin = ktime_get_ns();
+	freed = vmfork_tree_destroy(&snap->tree);
+	if (begin)
+		trace_vmfork_drop(snap->shown.id, pages, freed,
+				  ktime_get_ns() - begin);
 	put_pid(snap->creator);
 	kfree(snap);
 }

@@ -83,7 +83,7 @@ static int run_in_kthread(struct vmfork_target *target, int (*fn)(void *arg),
 	return r.err;
 }
 
-static struct mm_struct *remote_mm(int pidfd)
+static struct mm_struct *remote_mm(int pidfd, u32 *nr)
 {
 	struct pid *pid = vmfork_pidfd_get(pidfd);
 	struct task_struct *task;
@@ -92,6 +92,7 @@ static struct mm_struct *remote_mm(int pidfd)
 	if (IS_ERR(pid))
 		return ERR_CAST(pid);
 	task = get_pid_task(pid, PIDTYPE_TGID);
+	*nr = pid_nr(pid);
 	put_pid(pid);
 	if (!task)
 		return ERR_PTR(-ESRCH);
@@ -121,11 +122,12 @@ int vmfork_target_get(struct vmfork_target *target, int pidfd)
 	if (pidfd == -1) {
 		mmget(mm);
 		target->mm = mm;
+		target->pid = task_tgid_nr(current);
 		return 0;
 	}
 	if (pidfd < 0)
 		return -EBADF;
-	mm = remote_mm(pidfd);
+	mm = remote_mm(pidfd, &target->pid);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	target->mm = mm;

@@ -12,10 +12,12 @@ struct mm_struct;
 /**
  * struct vmfork_target - an mm
  * @mm: the mm; a user of it is held
+ * @pid: the process (tgid) that was asked for, in the initial pid namespace
  * @cancel: the caller was killed while a kernel thread is at work for him
  */
 struct vmfork_target {
 	struct mm_struct *mm;
+	u32 pid;
 	bool cancel;
 };
 

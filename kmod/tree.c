@@ -72,9 +72,10 @@ static inline void slot_get(unsigned long slot)
 				slot & VMFORK_SLOT_FRESH);
 }
 
-static void page_slot_put(unsigned long slot)
+static u64 page_slot_put(unsigned long slot)
 {
-	vmfork_page_put(vmfork_slot_page(slot), slot & VMFORK_SLOT_FRESH);
+	return vmfork_page_put(vmfork_slot_page(slot),
+			       slot & VMFORK_SLOT_FRESH);
 }
 
 /* Nodes on the way from the one that is freed down to where that has come. */
@@ -83,12 +84,14 @@ struct freeing {
 	unsigned int next;
 };
 
-static void node_put(struct vmfork_node *node)
+/* Returns how many pages that gave back. */
+static u64 node_put(struct vmfork_node *node)
 {
 	struct freeing path[VMFORK_MAX_LEVEL + 1], *at = path;
+	u64 freed = 0;
 
 	if (!refcount_dec_and_test(&node->refs))
-		return;
+		return 0;
 	*at = (struct freeing) { node, 0 };
 	for (;;) {
 		unsigned long slot;
@@ -98,14 +101,14 @@ static void node_put(struct vmfork_node *node)
 			kmem_cache_free(caches[node->level], node);
 			cond_resched();
 			if (at-- == path)
-				return;
+				return freed;
 			continue;
 		}
 		slot = node->slots[at->next++];
 		if (!slot)
 			continue;
 		if (!(slot & VMFORK_SLOT_NODE))
-			page_slot_put(slot);
+			freed += page_slot_put(slot);
 		else if (refcount_dec_and_test(&vmfork_slot_node(slot)->refs))
 			*++at = (struct freeing) { vmfork_slot_node(slot), 0 };
 	}
@@ -266,12 +269,17 @@ void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages)
  * @tree: nobody may be looking at it
  *
  * Frees the pages and nodes that no other tree shares.  May sleep.
+ *
+ * Return: how many pages, in units of 4 KiB.
  */
-void vmfork_tree_destroy(struct vmfork_tree *tree)
+u64 vmfork_tree_destroy(struct vmfork_tree *tree)
 {
+	u64 freed = 0;
+
 	if (tree->root)
-		node_put(tree->root);
+		freed = node_put(tree->root);
 	tree->root = NULL;
+	return freed;
 }
 
 /**

@@ -113,7 +113,7 @@ int vmfork_tree_setup(void);
 void vmfork_tree_cleanup(void);
 
 void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages);
-void vmfork_tree_destroy(struct vmfork_tree *tree);
+u64 vmfork_tree_destroy(struct vmfork_tree *tree);
 
 struct page *vmfork_tree_page(const struct vmfork_tree *tree, u64 index,
 			      bool *huge);

@@ -439,6 +439,54 @@ struct vmfork_prefault {
  */
 #define VMFORK_PREFAULT	_IOWR(VMFORK_IOC_MAGIC, 0x04, struct vmfork_prefault)
 
+/**
+ * enum vmfork_phase - what tracepoint vmfork_capture_phase says is over
+ * @VMFORK_PHASE_PREPARE: swap-in and checks, the process runs meanwhile
+ * @VMFORK_PHASE_COLLECT: walking the page tables
+ * @VMFORK_PHASE_UNMAP: the kernel's unmapping
+ * @VMFORK_PHASE_STEAL: stealing and copying
+ *
+ * All but the first are with the mmap lock held for writing.
+ */
+enum vmfork_phase {
+	VMFORK_PHASE_PREPARE = 0,
+	VMFORK_PHASE_COLLECT,
+	VMFORK_PHASE_UNMAP,
+	VMFORK_PHASE_STEAL,
+};
+
+/**
+ * enum vmfork_fault_kind - what a fault of tracepoint vmfork_fault was
+ * @VMFORK_FAULT_READ: a read, served with pages of 4 KiB
+ * @VMFORK_FAULT_READ_HUGE: a read, served with a 2 MiB page
+ * @VMFORK_FAULT_READ_HOLE: a read of a page that the snapshot does not hold
+ * @VMFORK_FAULT_WRITE: a write to a page that was not mapped yet
+ * @VMFORK_FAULT_WRITE_HOLE: the same of one that the snapshot does not hold
+ */
+enum vmfork_fault_kind {
+	VMFORK_FAULT_READ = 0,
+	VMFORK_FAULT_READ_HUGE,
+	VMFORK_FAULT_READ_HOLE,
+	VMFORK_FAULT_WRITE,
+	VMFORK_FAULT_WRITE_HOLE,
+};
+
+/**
+ * VMFORK_FAULT_COPIED - a flag of tracepoint vmfork_fault
+ *
+ * The page in the snapshot is a copy that the capture made; without the flag,
+ * it was stolen.
+ */
+#define VMFORK_FAULT_COPIED	(1U << 0)
+
+/**
+ * VMFORK_COW_MAYBE - a flag of tracepoint vmfork_cow
+ *
+ * There was no memory to look again when the kernel was done.  It may have
+ * discarded the page, or another thread may have been first.
+ */
+#define VMFORK_COW_MAYBE	(1U << 0)
+
 /*
  * A snapshot's file descriptor is a file: mmap(MAP_PRIVATE), pread, lseek
  * with SEEK_DATA and SEEK_HOLE, fstat, splice and sendfile out of it, open

@@ -19,4 +19,16 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 }
 #endif
 
+#ifndef VMFORK_HAVE_VMA_THP_DISABLED
+/* 6.12, 963756aac1f0 ("mm: huge_memory: add vma_thp_disabled() and ...") */
+#include <linux/sched/coredump.h>
+
+static inline bool vma_thp_disabled(struct vm_area_struct *vma,
+				    unsigned long vm_flags)
+{
+	return vm_flags & VM_NOHUGEPAGE ||
+	       test_bit(MMF_DISABLE_THP, &vma->vm_mm->flags);
+}
+#endif
+
 #endif /* VMFORK_COMPAT_MM_H */
