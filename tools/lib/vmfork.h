@@ -8,6 +8,7 @@
 #ifndef LIBVMFORK_H
 #define LIBVMFORK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -206,6 +207,120 @@ int vmfork_diff(int a, int b, unsigned int flags, vmfork_range_fn fn,
 int vmfork_prefault(int fd, int pidfd, const struct vmfork_range *ranges,
 		    size_t nr, unsigned int flags,
 		    struct vmfork_prefault *result);
+
+/**
+ * struct vmfork_ws_range - part of a working set
+ * @offset: in the snapshot, in bytes, a multiple of 4096
+ * @len: in bytes, a multiple of 4096, not 0
+ * @write: whether it will be written to, and is to be copied ahead; otherwise
+ *	it is mapped
+ *
+ * A working set is an array of these, in the order in which they are wanted.
+ */
+struct vmfork_ws_range {
+	uint64_t offset;
+	uint64_t len;
+	bool write;
+};
+
+/**
+ * enum vmfork_ws_end - why vmfork_ws_apply() ended
+ * @VMFORK_WS_COMPLETE: all of it was done
+ * @VMFORK_WS_BYTES: it reached @max_bytes
+ * @VMFORK_WS_TIME: it reached @max_ns
+ * @VMFORK_WS_STOPPED: @stop said so
+ * @VMFORK_WS_FAILED: it returned an error
+ */
+enum vmfork_ws_end {
+	VMFORK_WS_COMPLETE = 0,
+	VMFORK_WS_BYTES,
+	VMFORK_WS_TIME,
+	VMFORK_WS_STOPPED,
+	VMFORK_WS_FAILED,
+};
+
+/**
+ * struct vmfork_ws_options - how far to go
+ * @max_bytes: apply no more of the ranges than this, in bytes, or 0
+ * @max_ns: begin nothing after so many nanoseconds, or 0
+ * @stop: asked before each step, which is about a millisecond's work; may ask
+ *	a variable that another thread sets; or NULL
+ * @arg: what @stop is given
+ */
+struct vmfork_ws_options {
+	uint64_t max_bytes;
+	uint64_t max_ns;
+	bool (*stop)(void *arg);
+	void *arg;
+};
+
+/**
+ * struct vmfork_ws_result - what was done
+ * @pages_mapped: that were not before
+ * @pages_copied: that were not private before
+ * @pages_outside: pages of the ranges that lie in none of the regions, or
+ *	where the guest has no memory; they were left out
+ * @ranges_done: ranges that were dealt with as a whole, from the first on
+ * @end: why it ended
+ * @refusal: enum vmfork_refusal, as of VMFORK_PREFAULT
+ * @refused_range: index of the range that was refused
+ * @refused_addr: the first address that was refused
+ */
+struct vmfork_ws_result {
+	uint64_t pages_mapped;
+	uint64_t pages_copied;
+	uint64_t pages_outside;
+	size_t ranges_done;
+	enum vmfork_ws_end end;
+	unsigned int refusal;
+	size_t refused_range;
+	uint64_t refused_addr;
+};
+
+/**
+ * vmfork_ws_apply() - have memory there before it is asked for
+ * @fd: what vmfork_open() returned, or any snapshot's file descriptor
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @regions: where the snapshot, or parts of it, are mapped there; their @flags
+ *	are 0
+ * @nr_regions: how many, at most VMFORK_MAX_REGIONS
+ * @ranges: the working set, in the order in which it is wanted
+ * @nr: how many
+ * @options: how far to go, or NULL for all the way
+ * @result: what was done, on failure too; may be NULL
+ *
+ * Pages that will be read are mapped, those that will be written are copied.
+ * The memory may be in use meanwhile, and reads the same in any case: nothing
+ * has to be undone when this ends early.
+ *
+ * Return: 0, also when @options ended it (@end of @result says so); -EINVAL
+ * for what is no pages; otherwise -errno as of vmfork_prefault(): what was
+ * done before stays.
+ */
+int vmfork_ws_apply(int fd, int pidfd, const struct vmfork_region *regions,
+		    size_t nr_regions, const struct vmfork_ws_range *ranges,
+		    size_t nr, const struct vmfork_ws_options *options,
+		    struct vmfork_ws_result *result);
+
+/**
+ * vmfork_ws_apply_kvm() - the same for KVM's second-level page tables
+ * @vcpu: file descriptor of a vCPU that has its state and does not run; vCPUs
+ *	in the same mode share what this fills
+ * @ranges: the working set; offsets are taken for guest-physical addresses
+ * @nr: how many
+ * @options: how far to go, or NULL for all the way
+ * @result: what was done, on failure too; may be NULL
+ *
+ * To be called after vmfork_ws_apply(): pages that have been copied get
+ * writable entries, all others read-only ones.
+ *
+ * Return: 0, also when @options ended it; -EOPNOTSUPP if KVM can not do it
+ * (before Linux 6.11, with shadow paging, or in a nested guest): nothing is
+ * lost then but time; otherwise -errno.
+ */
+int vmfork_ws_apply_kvm(int vcpu, const struct vmfork_ws_range *ranges,
+			size_t nr, const struct vmfork_ws_options *options,
+			struct vmfork_ws_result *result);
 
 /**
  * vmfork_map() - map part of a snapshot, private and writable

@@ -34,7 +34,7 @@ user() {
 }
 
 echo "TAP version 13"
-echo "1..9"
+echo "1..10"
 
 # In the build tree.
 libdir=$O/lib
@@ -43,6 +43,7 @@ user build_tree "$CC" "" ""
 
 # What it asks of the module, and in which order; sequences.c plays the module.
 user sequences "$CC" --static -static sequences.c
+user workingset "$CC" --static -static workingset.c
 
 # Installed below a staging directory, as a package is made.
 $MAKE -s -C "$here/.." O="$O" install DESTDIR="$dir/stage" PREFIX=/opt/vmfork
