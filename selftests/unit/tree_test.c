@@ -57,16 +57,17 @@ void vmfork_page_get(struct page *page, unsigned int nr, bool fresh)
 	page->head->refs += nr;
 }
 
-void vmfork_page_put(struct page *page, bool fresh)
+unsigned long vmfork_page_put(struct page *page, bool fresh)
 {
 	struct page *head = page->head;
 
 	(void)fresh;
 	assert(head->refs > 0);
-	if (!--head->refs) {
-		live_pages--;
-		free(head);
-	}
+	if (--head->refs)
+		return 0;
+	live_pages--;
+	free(head);
+	return 1;
 }
 
 /*

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * vmfork capture: take memory of a running process into a snapshot, and save
- * it to a file or hold it for others to map.
+ * vmfork capture: take a virtual machine's memory, or any memory of a running
+ * process, into a snapshot, and save it to a file or hold it for others to map.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -10,13 +10,16 @@
 
 #include <vmfork.h>
 
+#include "backing.h"
 #include "cli.h"
 #include "open.h"
 #include "out.h"
 #include "parse.h"
+#include "ram.h"
 #include "save.h"
 #include "signals.h"
 #include "stop.h"
+#include "vm.h"
 
 /**
  * struct request - what the command line asks for
@@ -29,6 +32,11 @@
  * @next_offset: where a region without an offset lies
  * @nr: length of @regions
  * @regions: what to capture
+ * @vm_fd: the VM's file descriptor in its process, -1 if not given
+ * @read_only: what the VM can not write to, too
+ * @vms: where no range is given: what was found
+ * @vm: of these, the one that is captured; NULL if a range is given
+ * @ram: what of it
  */
 struct request {
 	int pid;
@@ -40,6 +48,11 @@ struct request {
 	uint64_t next_offset;
 	size_t nr;
 	struct vmfork_region regions[VMFORK_MAX_REGIONS];
+	int vm_fd;
+	bool read_only;
+	struct vm_list vms;
+	const struct vm *vm;
+	struct ram ram;
 };
 
 static int add_range(struct request *req, const char *text)
@@ -101,6 +114,15 @@ static int set_option(struct request *req, int option)
 	case 'l':
 		req->live = true;
 		return DONE;
+	case 'v':
+		if (!parse_id(optarg, &req->vm_fd))
+			return failure(BAD_USAGE, 0,
+				       "'%s' is no number of a virtual machine: give one that vmfork vms shows as fd.",
+				       optarg);
+		return DONE;
+	case 'R':
+		req->read_only = true;
+		return DONE;
 	case 's':
 		if (!parse_size(optarg, &req->size))
 			return failure(BAD_USAGE, 0,
@@ -133,12 +155,15 @@ static int parse_request(struct request *req, int argc, char **argv)
 		{ "hold", no_argument, NULL, 'H' },
 		{ "live", no_argument, NULL, 'l' },
 		{ "size", required_argument, NULL, 's' },
+		{ "vm", required_argument, NULL, 'v' },
+		{ "read-only", no_argument, NULL, 'R' },
 		COMMON_LONG,
 		{ 0 }
 	};
 	int option, status;
 
 	memset(req, 0, sizeof(*req));
+	req->vm_fd = -1;
 	while ((option = next_option(&command_capture, argc, argv,
 				     "p:r:w:o:fl" COMMON_SHORT, options)) != -1) {
 		status = set_option(req, option);
@@ -152,9 +177,9 @@ static int parse_request(struct request *req, int argc, char **argv)
 	if (!req->pid)
 		return failure(BAD_USAGE, 0,
 			       "No process is given: add -p PID.");
-	if (!captures_anything(req))
+	if (captures_anything(req) && (req->vm_fd >= 0 || req->read_only))
 		return failure(BAD_USAGE, 0,
-			       "No memory is given: add --range ADDR:LEN.");
+			       "--vm and --read-only are for a whole virtual machine: leave out --range.");
 	if (!req->output && !req->hold)
 		return failure(BAD_USAGE, 0,
 			       "The snapshot would be lost at once: add -o FILE or --hold.");
@@ -248,7 +273,68 @@ static int capture_from(const struct request *req, int dev, int pidfd,
 	return fail_capture(req, -*snapshot, &live->capture);
 }
 
-static int capture(const struct request *req, int *snapshot,
+static int add_ram(struct request *req)
+{
+	struct backings backings;
+	size_t wiped = req->nr;
+	int status = backing_read(req->pid, &backings);
+
+	if (!status)
+		status = ram_plan(req->vm, &backings, req->read_only,
+				  VMFORK_MAX_REGIONS - wiped, &req->ram);
+	backing_free(&backings);
+	if (status)
+		return status;
+	memcpy(&req->regions[wiped], req->ram.regions,
+	       req->ram.nr * sizeof(*req->regions));
+	req->nr += req->ram.nr;
+	return DONE;
+}
+
+static int choose_vm(struct request *req)
+{
+	int status = vm_find(&req->vms);
+
+	if (!status)
+		status = vm_choose(&req->vms, req->pid, req->vm_fd, &req->vm);
+	return status ? status : add_ram(req);
+}
+
+/* What has come or gone since then is not as it should be in the snapshot. */
+static int check_vm(const struct request *req)
+{
+	struct vm_list now;
+	const struct vm *vm;
+	int status = vm_find(&now);
+
+	if (!status)
+		status = vm_choose(&now, req->pid, req->vm_fd, &vm);
+	if (!status && !vm_same_slots(req->vm, vm))
+		status = failure(FAILED, EAGAIN,
+				 "The virtual machine of process %d changed its memory slots meanwhile: try again.",
+				 req->pid);
+	vm_free(&now);
+	return status;
+}
+
+static int capture_process(struct request *req, int dev, int pidfd,
+			   int *snapshot, struct vmfork_live_result *live)
+{
+	int status = DONE;
+
+	if (!captures_anything(req))
+		status = choose_vm(req);
+	if (!status)
+		status = capture_from(req, dev, pidfd, snapshot, live);
+	if (!status && req->vm) {
+		status = check_vm(req);
+		if (status)
+			close(*snapshot);
+	}
+	return status;
+}
+
+static int capture(struct request *req, int *snapshot,
 		   struct vmfork_live_result *live)
 {
 	int dev, pidfd, status;
@@ -258,7 +344,7 @@ static int capture(const struct request *req, int *snapshot,
 		return status;
 	status = open_process(req->pid, &pidfd);
 	if (!status) {
-		status = capture_from(req, dev, pidfd, snapshot, live);
+		status = capture_process(req, dev, pidfd, snapshot, live);
 		close(pidfd);
 	}
 	close(dev);
@@ -280,6 +366,27 @@ static void report_regions(const struct request *req, const char *name,
 		out_bytes("length", req->regions[i].len);
 		if (!flags)
 			out_address("offset", req->regions[i].offset);
+		out_close();
+	}
+	out_close();
+}
+
+/* What of the VM is not in the snapshot */
+static void report_left(const struct ram *ram)
+{
+	const struct ram_left *left;
+
+	out_open_table("left_out");
+	for (left = ram->left; left < ram->left + ram->nr_left; left++) {
+		out_open(NULL);
+		out_address("gpa", left->gpa);
+		out_bytes("length", left->len);
+		if (left->hva)
+			out_address("address", left->hva);
+		else
+			out_none("address");
+		out_string("space", left->space ? "smm" : "normal");
+		out_string("why", left->why);
 		out_close();
 	}
 	out_close();
@@ -328,9 +435,13 @@ static int report(const struct request *req,
 
 	out_number("snapshot", result->id);
 	out_number("pid", req->pid);
+	if (req->vm)
+		out_number("vm", req->vm->owner->fd);
 	out_bytes("size", result->snapshot_size);
 	report_regions(req, "region", 0);
 	report_regions(req, "wipe", VMFORK_REGION_WIPE);
+	if (req->vm)
+		report_left(&req->ram);
 	report_counts(result);
 	if (req->live)
 		report_live(live);
@@ -346,7 +457,7 @@ static int report(const struct request *req,
 	return out_finish();
 }
 
-static int capture_and_save(const struct request *req, struct save *save)
+static int capture_and_save(struct request *req, struct save *save)
 {
 	struct vmfork_live_result live = { 0 };
 	int snapshot, status;
@@ -384,6 +495,8 @@ static int run_capture(int argc, char **argv)
 	if (!status)
 		status = capture_and_save(&req, &save);
 	save_abort(&save);
+	ram_free(&req.ram);
+	vm_free(&req.vms);
 	/* A hold ends by a signal when all goes well. */
 	if (status && signals_caught())
 		signals_die();
@@ -392,13 +505,17 @@ static int run_capture(int argc, char **argv)
 
 const struct command command_capture = {
 	.name = "capture",
-	.arguments = "-p PID --range ADDR:LEN[@OFFSET]... [--wipe ADDR:LEN]... [--live] "
-		     "{-o FILE | --hold}",
-	.summary = "Capture memory of a running process",
+	.arguments = "-p PID [--vm N | --range ADDR:LEN[@OFFSET]...] [--wipe ADDR:LEN]... "
+		     "[--live] {-o FILE | --hold}",
+	.summary = "Capture a virtual machine, or memory of any process",
 	.options =
 	"  -p, --pid PID       the process\n"
+	"      --vm N          its virtual machine, as the file descriptor that vmfork vms\n"
+	"                      shows (default: the only one); all of its RAM, each page\n"
+	"                      at its guest-physical address\n"
+	"      --read-only     what the guest can not write to, too\n"
 	"  -r, --range ADDR:LEN[@OFFSET]\n"
-	"                      what to capture, and where it lies in the snapshot\n"
+	"                      what to capture instead, and where it lies in the snapshot\n"
 	"                      (default: behind the range before it; the first at 0)\n"
 	"  -w, --wipe ADDR:LEN what of it to leave out: keys, a generation ID; the snapshot\n"
 	"                      has zeroes there, the process keeps it\n"

@@ -47,9 +47,14 @@ struct command {
 extern const struct command command_capture;
 extern const struct command command_diff;
 extern const struct command command_export;
+extern const struct command command_faults;
+extern const struct command command_heat;
 extern const struct command command_info;
 extern const struct command command_prefault;
+extern const struct command command_record;
 extern const struct command command_reset;
+extern const struct command command_slow;
+extern const struct command command_vms;
 
 /* Options that every command takes, for its tables of getopt_long(3). */
 #define COMMON_SHORT	"hj"

@@ -26,9 +26,14 @@ static const struct command *const commands[] = {
 	&command_capture,
 	&command_diff,
 	&command_export,
+	&command_faults,
+	&command_heat,
 	&command_info,
 	&command_prefault,
+	&command_record,
 	&command_reset,
+	&command_slow,
+	&command_vms,
 	&command_help,
 	NULL
 };

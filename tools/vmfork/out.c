@@ -17,7 +17,8 @@
 #include "cli.h"
 #include "out.h"
 
-#define MAX_DEPTH	4
+#define MAX_DEPTH	6
+#define MAX_COLUMNS	16
 
 /*
  * json-c keeps no function pointer in user data, so they have a number.  That
@@ -160,11 +161,19 @@ void out_address(const char *name, uint64_t value)
 	out_string(name, text);
 }
 
+void out_none(const char *name)
+{
+	add(name, NULL);
+}
+
 /* What a value that is neither a group nor a list looks like */
 static const char *value_text(json_object *value, char *text, size_t size)
 {
-	uintptr_t how = (uintptr_t)json_object_get_userdata(value);
+	uintptr_t how;
 
+	if (!value)
+		return "-";
+	how = (uintptr_t)json_object_get_userdata(value);
 	if (json_object_is_type(value, json_type_boolean))
 		return json_object_get_boolean(value) ? "yes" : "no";
 	if (!json_object_is_type(value, json_type_int) || how == RENDER_PLAIN)
@@ -200,16 +209,36 @@ static void print_list(const char *name, json_object *list, int indent)
 	}
 }
 
-static void print_row(json_object *row, int indent, bool heading)
+/* A column is as wide as the widest of what is in it. */
+static void measure_row(json_object *row, int *width)
 {
-	int width = indent;
+	int column = 0, len;
 	char text[64];
 
 	json_object_object_foreach(row, name, value) {
-		printf("%*s", width, "");
-		width = printf("%s", heading ? name :
-			       value_text(value, text, sizeof(text)));
-		width = width < 18 ? 19 - width : 1;
+		if (column == MAX_COLUMNS)
+			abort();
+		len = strlen(value_text(value, text, sizeof(text)));
+		if (width[column] < len)
+			width[column] = len;
+		len = strlen(name);
+		if (width[column] < len)
+			width[column] = len;
+		column++;
+	}
+}
+
+static void print_row(json_object *row, int indent, const int *width,
+		      bool heading)
+{
+	int column = 0, spaces = indent, len;
+	char text[64];
+
+	json_object_object_foreach(row, name, value) {
+		printf("%*s", spaces, "");
+		len = printf("%s", heading ? name :
+			     value_text(value, text, sizeof(text)));
+		spaces = width[column++] + 2 - len;
 	}
 	putchar('\n');
 }
@@ -217,20 +246,23 @@ static void print_row(json_object *row, int indent, bool heading)
 static void print_table(const char *name, json_object *list, int indent)
 {
 	size_t i, len = json_object_array_length(list);
+	int width[MAX_COLUMNS] = { 0 };
 
 	if (!len)
 		return;
+	for (i = 0; i < len; i++)
+		measure_row(json_object_array_get_idx(list, i), width);
 	printf("%*s%s:\n", indent, "", name);
-	print_row(json_object_array_get_idx(list, 0), indent + 2, true);
+	print_row(json_object_array_get_idx(list, 0), indent + 2, width, true);
 	for (i = 0; i < len; i++)
 		print_row(json_object_array_get_idx(list, i), indent + 2,
-			  false);
+			  width, false);
 }
 
 static void print_group(json_object *group, int indent)
 {
 	json_object_object_foreach(group, name, value) {
-		if (json_object_get_userdata(value) ==
+		if (value && json_object_get_userdata(value) ==
 		    (void *)(uintptr_t)RENDER_TABLE)
 			print_table(name, value, indent);
 		else if (json_object_is_type(value, json_type_array))

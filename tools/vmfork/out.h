@@ -35,6 +35,9 @@ void out_number(const char *name, uint64_t value);
 void out_bytes(const char *name, uint64_t value);
 void out_nanoseconds(const char *name, uint64_t value);
 
+/** out_none() - there is no such value: null, in text "-" */
+void out_none(const char *name);
+
 /** out_address() - hexadecimal, in JSON a string: doubles would round it */
 void out_address(const char *name, uint64_t value);
 

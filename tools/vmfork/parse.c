@@ -86,6 +86,28 @@ bool parse_id(const char *text, int *value)
 	return true;
 }
 
+bool parse_seconds(const char *text, uint64_t *ns)
+{
+	uint64_t unit = 1000000000;
+
+	if (digit(*text) >= 10)
+		return false;
+	for (*ns = 0; digit(*text) < 10; text++) {
+		if (__builtin_mul_overflow(*ns, 10, ns) ||
+		    __builtin_add_overflow(*ns, digit(*text) * unit, ns))
+			return false;
+	}
+	if (*text == '.' && digit(text[1]) < 10) {
+		while (digit(*++text) < 10) {
+			unit /= 10;
+			if (__builtin_add_overflow(*ns, digit(*text) * unit,
+						   ns))
+				return false;
+		}
+	}
+	return !*text;
+}
+
 bool parse_range(const char *text, uint64_t *next_offset,
 		 struct vmfork_region *region)
 {

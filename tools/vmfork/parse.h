@@ -23,6 +23,9 @@ bool parse_size(const char *text, uint64_t *value);
 /** parse_id() - a process id or file descriptor: decimal, 0 to INT_MAX */
 bool parse_id(const char *text, int *value);
 
+/** parse_seconds() - decimal, maybe with a point; in nanoseconds */
+bool parse_seconds(const char *text, uint64_t *ns);
+
 /**
  * parse_range() - ADDR:LEN[@OFFSET]
  * @text: the range

@@ -53,6 +53,11 @@ void signals_wait(void)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+void signals_forget(void)
+{
+	caught = 0;
+}
+
 void signals_die(void)
 {
 	signal(caught, SIG_DFL);

@@ -22,6 +22,9 @@ bool signals_caught(void);
 /** signals_wait() - sleep until one of them comes */
 void signals_wait(void);
 
+/** signals_forget() - what has come was obeyed; the next one is another */
+void signals_forget(void);
+
 /** signals_die() - end the process by the signal that came; after clean-up */
 void signals_die(void) __attribute__((noreturn));
 
