@@ -52,6 +52,12 @@ static int build(struct vm *vm)
 	if (err)
 		return -1;
 	vm->birth = birth;
+	if (birth.has_working_set) {
+		err = working_set_from_fd(vm, CHILD_WORKING_SET_FD);
+		close(CHILD_WORKING_SET_FD);
+		if (err)
+			return -1;
+	}
 	if (append_index(vm->config.control, birth.index) ||
 	    append_index(vm->config.console, birth.index) ||
 	    vm_console_open(vm))

@@ -13,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <ws.h>
+
 #include "forkvm.h"
 
 #define MAX_CHILDREN	64
@@ -61,6 +63,17 @@ static int number(const char *text, uint64_t max, uint64_t *value)
 	return 0;
 }
 
+static void put_working_set(FILE *out, const struct working_set_result *r)
+{
+	fprintf(out, "mapped=%llu copied=%llu memory_ns=%llu "
+		"second_level=%llu second_level_ns=%llu",
+		(unsigned long long)r->memory.pages_mapped,
+		(unsigned long long)r->memory.pages_copied,
+		(unsigned long long)r->memory_ns,
+		(unsigned long long)r->kvm.pages_mapped,
+		(unsigned long long)r->kvm_ns);
+}
+
 static uint64_t since_asked(const struct vm *vm, uint64_t ns)
 {
 	return ns && vm->birth.asked_ns ? ns - vm->birth.asked_ns : 0;
@@ -91,6 +104,10 @@ static int run_info(struct vm *vm, char *args, FILE *out)
 			(unsigned long long)since_asked(vm, vm->first_run_ns),
 			(unsigned long long)since_asked(vm,
 							vm->lines.first_ns));
+	if (vm->birth.has_working_set) {
+		fputc(' ', out);
+		put_working_set(out, &vm->working_set);
+	}
 	if (vm->birth.asked_ns)
 		put_watch(out, &vm->watch);
 	return 0;
@@ -113,19 +130,59 @@ static void put_counts(FILE *out, const struct vmfork_capture *c)
 		(unsigned long long)c->ns_steal);
 }
 
-static int run_fork(struct vm *vm, char *args, FILE *out)
-{
-	struct fork_result result;
-	const char *how;
+/* What a fork was asked to be */
+struct fork_request {
 	uint64_t nr;
-	unsigned int i;
+	bool paused;
+	const char *working_set;	/* a path, or NULL */
+};
 
-	if (number(word(&args), MAX_CHILDREN, &nr))
+/* Paths may have spaces: one is the rest of the line. */
+static int parse_fork(struct fork_request *request, char *args)
+{
+	const char *how;
+
+	memset(request, 0, sizeof(*request));
+	if (number(word(&args), MAX_CHILDREN, &request->nr))
 		return -1;
 	how = word(&args);
-	if (!nr || (*how && strcmp(how, "paused")))
-		return fail("say \"fork N\" or \"fork N paused\"");
-	if (vm_fork(vm, nr, *how, &result)) {
+	if (!strcmp(how, "paused")) {
+		request->paused = true;
+		how = word(&args);
+	}
+	if (!strcmp(how, "working-set") && *args)
+		request->working_set = args;
+	else if (*how)
+		request->nr = 0;
+	if (!request->nr)
+		return fail("say \"fork N [paused] [working-set FILE]\"");
+	return 0;
+}
+
+static int do_fork(struct vm *vm, const struct fork_request *request,
+		   struct fork_result *result)
+{
+	struct ws ws;
+	int err;
+
+	if (!request->working_set)
+		return vm_fork(vm, request->nr, request->paused, NULL, result);
+	if (working_set_read(vm, request->working_set, &ws))
+		return -1;
+	err = vm_fork(vm, request->nr, request->paused, &ws, result);
+	ws_free(&ws);
+	return err;
+}
+
+static int run_fork(struct vm *vm, char *args, FILE *out)
+{
+	struct fork_result result = { 0 };
+	struct fork_request request;
+	unsigned int i;
+
+	if (parse_fork(&request, args))
+		return -1;
+	if (do_fork(vm, &request, &result)) {
 		free(result.child);
 		return -1;
 	}
@@ -140,7 +197,7 @@ static int run_fork(struct vm *vm, char *args, FILE *out)
 	put_counts(out, &result.live.capture);
 	put_watch(out, &result.watch);
 	fprintf(out, " children=");
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < request.nr; i++)
 		fprintf(out, "%s%d:%s", i ? "," : "", result.child[i].pid,
 			result.child[i].control);
 	free(result.child);
@@ -176,6 +233,18 @@ static int run_resume(struct vm *vm, char *args, FILE *out)
 	return vm_resume(vm);
 }
 
+static int run_prefault(struct vm *vm, char *args, FILE *out)
+{
+	struct working_set_result result;
+
+	if (!*args)
+		return fail("say \"prefault FILE\"");
+	if (vm_prefault(vm, args, &result))
+		return -1;
+	put_working_set(out, &result);
+	return 0;
+}
+
 static int run_say(struct vm *vm, char *args, FILE *out)
 {
 	size_t len = strlen(args);
@@ -186,27 +255,40 @@ static int run_say(struct vm *vm, char *args, FILE *out)
 }
 
 static int wait_line(struct vm *vm, const char *prefix, uint64_t seconds,
-		     FILE *out)
+		     bool when, FILE *out)
 {
-	char *line = lines_wait(&vm->lines, prefix, seconds);
+	struct line line = lines_wait(&vm->lines, prefix, seconds);
 
-	if (!line)
+	if (!line.text)
 		return fail("no line that begins with \"%s\" came from the "
 			    "guest in %llu s", prefix,
 			    (unsigned long long)seconds);
-	fprintf(out, "%s", line);
-	free(line);
+	if (when)
+		fprintf(out, "at_ns=%llu ", (unsigned long long)line.ns);
+	fprintf(out, "%s", line.text);
+	free(line.text);
 	return 0;
 }
 
-static int run_wait(struct vm *vm, char *args, FILE *out)
+static int wait_for(struct vm *vm, char *args, bool when, FILE *out)
 {
 	const char *prefix = word(&args), *limit = word(&args);
 	uint64_t seconds = WAIT_SECONDS;
 
 	if (*limit && number(limit, 3600, &seconds))
 		return -1;
-	return wait_line(vm, prefix, seconds, out);
+	return wait_line(vm, prefix, seconds, when, out);
+}
+
+static int run_wait(struct vm *vm, char *args, FILE *out)
+{
+	return wait_for(vm, args, false, out);
+}
+
+/* Who waits may have to wait for the CPU as well: this is the line's own time */
+static int run_when(struct vm *vm, char *args, FILE *out)
+{
+	return wait_for(vm, args, true, out);
 }
 
 /* The guest's programs answer with a line that begins with the same word */
@@ -219,7 +301,7 @@ static int run_ask(struct vm *vm, char *args, FILE *out)
 		return fail("say what to ask");
 	if (run_say(vm, args, out))
 		return -1;
-	return wait_line(vm, prefix, WAIT_SECONDS, out);
+	return wait_line(vm, prefix, WAIT_SECONDS, false, out);
 }
 
 static int memory_range(struct vm *vm, char *args, uint64_t max, uint64_t *gpa,
@@ -321,13 +403,16 @@ static int run_help(struct vm *vm, char *args, FILE *out);
 static const struct command commands[] = {
 	{ "help", "[COMMAND]", "what there is", run_help },
 	{ "info", "", "this guest and its memory", run_info },
-	{ "fork", "N [paused]", "fork the guest into N more", run_fork },
+	{ "fork", "N [paused] [working-set FILE]",
+	  "fork the guest into N more", run_fork },
 	{ "reset", "", "go back to the latest fork, or to one's birth",
 	  run_reset },
 	{ "pause", "", "stop all vCPUs", run_pause },
 	{ "resume", "", "go on; a paused child begins", run_resume },
+	{ "prefault", "FILE", "apply a working set", run_prefault },
 	{ "say", "TEXT", "a line to the guest's /dev/ttyS1", run_say },
 	{ "wait", "PREFIX [SECONDS]", "next such line from it", run_wait },
+	{ "when", "PREFIX [SECONDS]", "the same, and when it came", run_when },
 	{ "ask", "WORD ...", "say, and wait for WORD", run_ask },
 	{ "peek", "GPA LEN", "guest memory, in hex", run_peek },
 	{ "watch", "GPA LEN", "report this memory as of each fork", run_watch },

@@ -101,8 +101,14 @@ static int set_birth(const struct vm *vm, struct birth *birth, uint32_t index,
 	return 0;
 }
 
-static int spawn(struct fork_child *child, const char *path, int snapshot,
-		 int state, int report)
+/* What all children of a fork inherit */
+struct legacy {
+	int snapshot, state;
+	int working_set;		/* -1: none */
+};
+
+static int spawn(struct fork_child *child, const char *path,
+		 const struct legacy *legacy, int report)
 {
 	char name[] = "forkvm", verb[] = "child";
 	char *argv[] = { name, verb, (char *)path, NULL };
@@ -113,9 +119,14 @@ static int spawn(struct fork_child *child, const char *path, int snapshot,
 
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, snapshot, CHILD_SNAPSHOT_FD);
-	posix_spawn_file_actions_adddup2(&actions, state, CHILD_STATE_FD);
+	posix_spawn_file_actions_adddup2(&actions, legacy->snapshot,
+					 CHILD_SNAPSHOT_FD);
+	posix_spawn_file_actions_adddup2(&actions, legacy->state,
+					 CHILD_STATE_FD);
 	posix_spawn_file_actions_adddup2(&actions, report, CHILD_REPORT_FD);
+	if (legacy->working_set >= 0)
+		posix_spawn_file_actions_adddup2(&actions, legacy->working_set,
+						 CHILD_WORKING_SET_FD);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigmask(&attr, &none);
@@ -133,13 +144,14 @@ static int spawn(struct fork_child *child, const char *path, int snapshot,
 }
 
 static int start_child(struct vm *vm, struct fork_child *child, uint32_t index,
-		       uint64_t asked_ns, int snapshot, int state)
+		       uint64_t asked_ns, const struct legacy *legacy)
 {
 	struct birth birth;
 	int pair[2], theirs, err = -1;
 
 	if (set_birth(vm, &birth, index, asked_ns))
 		return -1;
+	birth.has_working_set = legacy->working_set >= 0;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fail_errno("can not talk to a child");
 	child->report = pair[0];
@@ -149,7 +161,7 @@ static int start_child(struct vm *vm, struct fork_child *child, uint32_t index,
 	if (send(child->report, &birth, sizeof(birth), MSG_NOSIGNAL) < 0)
 		fail_errno("can not talk to a child");
 	else
-		err = spawn(child, birth.path, snapshot, state, theirs);
+		err = spawn(child, birth.path, legacy, theirs);
 	close(theirs);
 	return err;
 }
@@ -187,14 +199,14 @@ static void end_children(struct fork_result *result)
 }
 
 static int start_children(struct vm *vm, struct fork_result *result,
-			  uint64_t asked_ns, int snapshot, int state)
+			  uint64_t asked_ns, const struct legacy *legacy)
 {
 	uint32_t first = vm->nr_children + 1;
 	unsigned int i;
 
 	for (i = 0; i < result->nr; i++)
 		if (start_child(vm, &result->child[i], first + i, asked_ns,
-				snapshot, state))
+				legacy))
 			return -1;
 	for (i = 0; i < result->nr; i++)
 		if (wait_built(&result->child[i]))
@@ -220,31 +232,45 @@ static void close_reports(struct fork_result *result)
 			close(result->child[i].report);
 }
 
-static int fork_locked(struct vm *vm, bool paused, struct fork_result *result)
+static void close_legacy(const struct legacy *legacy)
 {
+	if (legacy->snapshot >= 0)
+		close(legacy->snapshot);
+	if (legacy->state >= 0)
+		close(legacy->state);
+	if (legacy->working_set >= 0)
+		close(legacy->working_set);
+}
+
+static int fork_locked(struct vm *vm, bool paused, const struct ws *ws,
+		       struct fork_result *result)
+{
+	struct legacy legacy = { .snapshot = -1, .state = -1, .working_set = -1 };
 	uint64_t asked_ns = now_ns();
-	int snapshot, state_fd = -1;
 	struct blob state = { 0 };
 	int err = -1;
 
-	snapshot = move_up(take(vm, &state, result));
-	if (snapshot >= 0)
-		state_fd = move_up(blob_to_fd(&state));
-	if (state_fd >= 0)
-		err = start_children(vm, result, asked_ns, snapshot, state_fd);
+	/* First, so that the guest has not even paused if that fails */
+	if (ws) {
+		legacy.working_set = move_up(working_set_to_fd(ws));
+		if (legacy.working_set < 0)
+			return -1;
+	}
+	legacy.snapshot = move_up(take(vm, &state, result));
+	if (legacy.snapshot >= 0)
+		legacy.state = move_up(blob_to_fd(&state));
+	if (legacy.state >= 0)
+		err = start_children(vm, result, asked_ns, &legacy);
 	if (err) {
 		end_children(result);
 	} else {
 		vm->nr_children += result->nr;
 		let_go(result, paused);
-		checkpoint_keep(vm, snapshot, &state, false);
+		checkpoint_keep(vm, legacy.snapshot, &state, false);
 	}
 	result->total_ns = now_ns() - asked_ns;
 	close_reports(result);
-	if (snapshot >= 0)
-		close(snapshot);
-	if (state_fd >= 0)
-		close(state_fd);
+	close_legacy(&legacy);
 	blob_free(&state);
 	return err;
 }
@@ -252,12 +278,13 @@ static int fork_locked(struct vm *vm, bool paused, struct fork_result *result)
 /**
  * vm_fork() - fork the guest into @nr more
  * @paused: the children wait for "resume" before their first instruction
+ * @ws: what each of them has mapped and copied before that, or NULL
  * @result: what it took; the caller frees result->child
  *
  * Return: 0; or -1, then there is no child, and the guest goes on as before.
  */
 int vm_fork(struct vm *vm, unsigned int nr, bool paused,
-	    struct fork_result *result)
+	    const struct ws *ws, struct fork_result *result)
 {
 	unsigned int i;
 	int err;
@@ -275,7 +302,7 @@ int vm_fork(struct vm *vm, unsigned int nr, bool paused,
 	else if (vm->newborn)
 		err = fail("this child never ran; resume it first");
 	else
-		err = fork_locked(vm, paused, result);
+		err = fork_locked(vm, paused, ws, result);
 	pthread_mutex_unlock(&vm->command);
 	return err;
 }

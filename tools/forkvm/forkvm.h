@@ -82,12 +82,17 @@ uint64_t ram_size(const struct ram *ram);
 uint64_t ram_hash(const struct ram *ram);
 
 /* lines.c: the guest's lines to the host, over its second UART */
+struct line {
+	char *text;			/* from malloc(3) */
+	uint64_t ns;			/* when it was complete */
+};
+
 struct lines {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	char partial[512];
 	size_t partial_len;
-	char **line;			/* a ring of the newest lines */
+	struct line *line;		/* a ring of the newest */
 	unsigned int head, count;
 	uint64_t first_ns;		/* when the first line was complete */
 	bool closed;
@@ -95,7 +100,8 @@ struct lines {
 
 int lines_init(struct lines *l);
 void lines_byte(struct lines *l, uint8_t byte);
-char *lines_wait(struct lines *l, const char *prefix, unsigned int seconds);
+struct line lines_wait(struct lines *l, const char *prefix,
+		       unsigned int seconds);
 void lines_close(struct lines *l);
 
 /* serial.c: an 8250 */
@@ -166,6 +172,7 @@ struct watch {
 /* What a child is told besides its parent's state */
 struct birth {
 	uint32_t index;			/* which child of its parent */
+	uint32_t has_working_set;	/* it has inherited one */
 	char path[PATH_LEN];
 	uint64_t asked_ns;		/* CLOCK_MONOTONIC of the command */
 	uint8_t genid[GENID_LEN];
@@ -176,6 +183,12 @@ struct checkpoint {
 	int snapshot;			/* -1: there is none */
 	struct blob state;
 	bool newborn;
+};
+
+/* What a working set has spared the guest */
+struct working_set_result {
+	struct vmfork_ws_result memory, kvm;
+	uint64_t memory_ns, kvm_ns;
 };
 
 struct vm {
@@ -204,6 +217,7 @@ struct vm {
 	struct birth birth;
 	struct watch watch;
 	struct checkpoint checkpoint;
+	struct working_set_result working_set;
 	uint64_t built_ns;
 	int snapshot_fd;		/* what it was made from, or -1 */
 	int console_fd;
@@ -273,10 +287,19 @@ void checkpoint_keep(struct vm *vm, int snapshot, struct blob *state,
 		     bool newborn);
 int vm_reset(struct vm *vm, struct reset_result *result);
 
+/* workingset.c */
+struct ws;
+int working_set_read(const struct vm *vm, const char *path, struct ws *ws);
+int working_set_to_fd(const struct ws *ws);
+int working_set_from_fd(struct vm *vm, int fd);
+int vm_prefault(struct vm *vm, const char *path,
+		struct working_set_result *result);
+
 /* fork.c, child.c */
 #define CHILD_SNAPSHOT_FD	3
 #define CHILD_STATE_FD		4
 #define CHILD_REPORT_FD		5
+#define CHILD_WORKING_SET_FD	6	/* if it has one */
 
 struct fork_child {
 	pid_t pid;
@@ -295,7 +318,7 @@ struct fork_result {
 };
 
 int vm_fork(struct vm *vm, unsigned int nr, bool paused,
-	    struct fork_result *result);
+	    const struct ws *ws, struct fork_result *result);
 int child_main(void);
 
 /* control.c, commands.c, ctl.c */

@@ -26,9 +26,9 @@ int lines_init(struct lines *l)
 	return 0;
 }
 
-static char *take_oldest(struct lines *l)
+static struct line take_oldest(struct lines *l)
 {
-	char *line = l->line[l->head];
+	struct line line = l->line[l->head];
 
 	l->head = (l->head + 1) % LINES_MAX;
 	l->count--;
@@ -37,15 +37,18 @@ static char *take_oldest(struct lines *l)
 
 static void append(struct lines *l)
 {
-	char *line = strndup(l->partial, l->partial_len);
+	struct line line = {
+		.text = strndup(l->partial, l->partial_len),
+		.ns = now_ns(),
+	};
 
 	l->partial_len = 0;
-	if (!line)
+	if (!line.text)
 		return;
 	if (!l->first_ns)
-		l->first_ns = now_ns();
+		l->first_ns = line.ns;
 	if (l->count == LINES_MAX)
-		free(take_oldest(l));
+		free(take_oldest(l).text);
 	l->line[(l->head + l->count++) % LINES_MAX] = line;
 	pthread_cond_broadcast(&l->more);
 }
@@ -64,27 +67,28 @@ void lines_byte(struct lines *l, uint8_t byte)
 /**
  * lines_wait() - the first line that begins with @prefix
  *
- * Lines before it are dropped.  Return: the line, which the caller frees;
- * NULL if none came within @seconds, or the guest has ended.
+ * Lines before it are dropped.  Return: the line, whose text the caller frees;
+ * no text if none came within @seconds, or the guest has ended.
  */
-char *lines_wait(struct lines *l, const char *prefix, unsigned int seconds)
+struct line lines_wait(struct lines *l, const char *prefix,
+		       unsigned int seconds)
 {
+	struct line line = { 0 };
 	size_t len = strlen(prefix);
 	struct timespec until;
-	char *line = NULL;
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += seconds;
 	pthread_mutex_lock(&l->lock);
 	for (;;) {
-		while (l->count && !line) {
+		while (l->count && !line.text) {
 			line = take_oldest(l);
-			if (strncmp(line, prefix, len)) {
-				free(line);
-				line = NULL;
+			if (strncmp(line.text, prefix, len)) {
+				free(line.text);
+				line.text = NULL;
 			}
 		}
-		if (line || l->closed ||
+		if (line.text || l->closed ||
 		    pthread_cond_timedwait(&l->more, &l->lock, &until) ==
 		    ETIMEDOUT)
 			break;

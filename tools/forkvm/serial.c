@@ -158,7 +158,13 @@ static void write_locked(struct serial *s, unsigned int reg, uint8_t value)
 		}
 		if (!(s->regs.mcr & UART_MCR_LOOP))
 			s->out(s->vm, value);
-		transmitter_news(s);
+		/*
+		 * If the guest has not yet looked at the news of the byte
+		 * before, its interrupt is still to come or to be answered.
+		 * Another for each byte would be most of what output costs.
+		 */
+		if (!s->regs.thre_pending)
+			transmitter_news(s);
 		break;
 	case UART_IER:
 		if (dlab)
