@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The tuner turns the knobs of those who work on memory in the background:
- * KSM, khugepaged, the LRU lists.
+ * KSM, khugepaged, the LRU lists; and listens to the module's events.
  */
 #include <unistd.h>
 
@@ -29,6 +29,13 @@ static const struct {
 	  { "0", "60", "100", "100" } },
 	{ "quota", "/sys/module/vmfork/parameters/max_bytes",
 	  { "0", "0", "0", "33554432" } },
+	{ "fault around", "/sys/module/vmfork/parameters/fault_around",
+	  { "1", "512", "40", "512" } },
+	{ "events", "/sys/kernel/tracing/events/vmfork/enable",
+	  { "1", "0", "1", "0" } },
+	{ "events of writes",
+	  "/sys/kernel/tracing/events/vmfork/vmfork_cow/enable",
+	  { "1", "0", "1", "0" } },
 	{ "NUMA balancing", "/proc/sys/kernel/numa_balancing",
 	  { "0", "1", "1", "0" } },
 };
