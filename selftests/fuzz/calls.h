@@ -12,7 +12,7 @@
 #define NR_ADVICES	27
 #define NR_FILE_OPS	46
 #define NR_MEMORY_OPS	20
-#define NR_SETTINGS	24
+#define NR_SETTINGS	28
 
 /* memory.c: the arena */
 long call_map(const uint64_t *arg);

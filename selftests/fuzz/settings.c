@@ -17,6 +17,7 @@ struct setting {
 #define KSM	"/sys/kernel/mm/ksm/"
 #define VM	"/proc/sys/vm/"
 #define OURS	"/sys/module/vmfork/parameters/"
+#define EVENTS	"/sys/kernel/tracing/events/vmfork/"
 
 static const struct setting settings[NR_SETTINGS] = {
 	{ VM "compact_memory", "1" },
@@ -43,6 +44,10 @@ static const struct setting settings[NR_SETTINGS] = {
 	{ VM "swappiness", "200" },
 	{ "/proc/self/oom_score_adj", "500" },
 	{ VM "max_map_count", "60" },
+	{ OURS "fault_around", "1" },
+	{ OURS "fault_around", "100" },
+	{ EVENTS "enable", "1" },
+	{ EVENTS "vmfork_cow/enable", "1" },
 };
 
 /* What they were; nothing of those that can only be written to */

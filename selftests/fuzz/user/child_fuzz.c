@@ -87,6 +87,12 @@ int vm_console_open(struct vm *vm)
 	return 0;
 }
 
+int working_set_from_fd(struct vm *vm, int fd)
+{
+	must(vm->birth.has_working_set && fd == CHILD_WORKING_SET_FD);
+	return 0;
+}
+
 int vcpus_start(struct vm *vm)
 {
 	(void)vm;
@@ -149,7 +155,8 @@ static void free_vm(void)
 			munmap(made->ram.region[i].hva,
 			       made->ram.region[i].size);
 	lines_close(&made->lines);
-	while (made->lines.line && (line = lines_wait(&made->lines, "", 0)))
+	while (made->lines.line &&
+	       (line = lines_wait(&made->lines, "", 0).text))
 		free(line);
 	free(made->lines.line);
 	free(made->console.in);

@@ -10,7 +10,7 @@ static void wait_for(struct lines *l, struct input *in)
 	char prefix[4] = { 0 }, *line;
 
 	take(in, prefix, take_byte(in) % 4);
-	line = lines_wait(l, prefix, 0);
+	line = lines_wait(l, prefix, 0).text;
 	if (!line)
 		return;
 	must(strlen(line) <= sizeof(l->partial));
@@ -23,7 +23,7 @@ static void free_all(struct lines *l)
 {
 	char *line;
 
-	while ((line = lines_wait(l, "", 0)))
+	while ((line = lines_wait(l, "", 0).text))
 		free(line);
 	must(!l->count);
 	free(l->line);

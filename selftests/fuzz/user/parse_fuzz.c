@@ -25,6 +25,19 @@ static void size(const char *text)
 	must(!strchr(text, '-') && !strchr(text, '+') && !strchr(text, ' '));
 }
 
+static void seconds(const char *text)
+{
+	uint64_t ns = 0, again;
+	char plain[48];
+
+	if (!parse_seconds(text, &ns))
+		return;
+	snprintf(plain, sizeof(plain), "%" PRIu64 ".%09" PRIu64,
+		 ns / 1000000000, ns % 1000000000);
+	must(parse_seconds(plain, &again) && again == ns);
+	must(!strchr(text, '-') && !strchr(text, '+') && !strchr(text, ' '));
+}
+
 static void id(const char *text)
 {
 	char plain[32];
@@ -76,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memcpy(text, data, len);
 	text[len] = 0;
 	size(text);
+	seconds(text);
 	id(text);
 	range(text);
 	addresses(text);
