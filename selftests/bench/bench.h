@@ -39,6 +39,12 @@ void chapter_reset(enum kind kind);
 void chapter_prefault(enum kind kind);
 /* Where two snapshots differ. */
 void chapter_diff(enum kind kind);
+/* What a guest pays for being recorded. */
+void chapter_record(enum kind kind);
+/* Tracepoints that nobody listens to. */
+void chapter_trace(enum kind kind);
+/* A Linux guest's clone with a working set, and without. */
+void chapter_wake(enum kind kind);
 /* The pauses of others over ours, when all have been measured. */
 void chapter_compare(void);
 

@@ -53,31 +53,56 @@ static const struct chapter {
 	const char *name;
 	void (*run)(enum kind kind);
 	bool both;		/* kinds of pages, not 4 KiB pages alone */
+	bool alone;		/* no ratio to what others measure */
+	bool apart;		/* only if it is named: in a VM of its own */
 } chapters[] = {
-	{ "basics",	chapter_basics,		false },
-	{ "sizes",	chapter_sizes,		true },
-	{ "dirty",	chapter_dirty,		true },
-	{ "after",	chapter_after,		true },
-	{ "live",	chapter_live,		true },
-	{ "reset",	chapter_reset,		true },
-	{ "prefault",	chapter_prefault,	true },
-	{ "diff",	chapter_diff,		true },
-	{ "children",	chapter_children,	false },
-	{ "used",	chapter_used,		false },
-	{ NULL,		NULL,			false }
+	{ "basics",	chapter_basics,		false, false, false },
+	{ "sizes",	chapter_sizes,		true, false, false },
+	{ "dirty",	chapter_dirty,		true, false, false },
+	{ "after",	chapter_after,		true, false, false },
+	{ "live",	chapter_live,		true, false, false },
+	{ "reset",	chapter_reset,		true, false, false },
+	{ "prefault",	chapter_prefault,	true, false, false },
+	{ "diff",	chapter_diff,		true, false, false },
+	{ "record",	chapter_record,		false, true, false },
+	{ "children",	chapter_children,	false, false, false },
+	{ "used",	chapter_used,		false, false, false },
+	{ "trace",	chapter_trace,		false, true, false },
+	{ "wake",	chapter_wake,		false, true, true },
+	{ NULL,		NULL,			false, false, false }
 };
 
-static bool is_wanted(const char *name, char **wanted)
+static bool is_named(const char *name, char **wanted)
 {
-	if (!*wanted)
-		return true;
-	/* Most of the others give ratios to what it measures. */
-	if (!strcmp(name, "sizes"))
-		return true;
 	for (; *wanted; wanted++)
 		if (!strcmp(name, *wanted))
 			return true;
 	return false;
+}
+
+/* Most figures are ratios to those of the chapter of sizes. */
+static bool needs_sizes(char **wanted)
+{
+	const struct chapter *c;
+
+	for (c = chapters; c->name; c++)
+		if (!c->alone && is_named(c->name, wanted))
+			return true;
+	return false;
+}
+
+static bool is_wanted(const struct chapter *c, char **wanted)
+{
+	if (!*wanted)
+		return !c->apart;
+	return is_named(c->name, wanted) ||
+	       (c->run == chapter_sizes && needs_sizes(wanted));
+}
+
+/* All figures, or those of what is measured apart */
+static bool are_complete(char **wanted)
+{
+	return !*wanted || (is_named("wake", wanted) && !wanted[1]);
 }
 
 int main(int argc, char **argv)
@@ -94,15 +119,15 @@ int main(int argc, char **argv)
 	figure_count(plan.standard / MIB, "standard_mib");
 	figure_count(plan.slice / MIB, "slice_mib");
 	for (c = chapters; c->name; c++) {
-		if (!is_wanted(c->name, wanted))
+		if (!is_wanted(c, wanted))
 			continue;
 		c->run(KIND_4K);
 		if (c->both)
 			c->run(KIND_THP);
 	}
-	if (*wanted)
-		return 0;
-	chapter_compare();
-	figures_print();
+	if (!*wanted)
+		chapter_compare();
+	if (are_complete(wanted))
+		figures_print();
 	return 0;
 }

@@ -4,19 +4,27 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "lib.h"
 #include "vmfork.h"
 
+static int device_fd = -1;
+
 static int control(void)
 {
-	static int fd = -1;
-
-	if (fd < 0)
-		fd = device();
-	if (fd < 0)
+	if (device_fd < 0)
+		device_fd = device();
+	if (device_fd < 0)
 		exit(1);
-	return fd;
+	return device_fd;
+}
+
+void vmfork_close(void)
+{
+	if (device_fd >= 0)
+		close(device_fd);
+	device_fd = -1;
 }
 
 /* What @ioctl returned; errors that are no way to say "I do not know it" end. */

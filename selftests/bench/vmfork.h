@@ -23,6 +23,8 @@ int vmfork_reset(int snapshot, const struct memory *mem);
 int vmfork_prefault(const void *start, size_t size, bool write);
 /* The pages in which they differ, or -errno */
 long vmfork_diff(int snapshot, int other);
+/* Opened again when it is needed: the module can be unloaded meanwhile. */
+void vmfork_close(void);
 /* Ends the program if what was captured is not that many pages of the kind. */
 void check_capture(const struct vmfork_capture *cap, size_t pages,
 		   enum kind kind);

@@ -159,6 +159,22 @@ def others(figures):
     return table(["", "instructions, or ratio"], rows)
 
 
+def wakes(figures):
+    """A clone with a working set, and without"""
+    names = {"cold": "none", "lines": "of 100 lines",
+             "second": "of two seconds"}
+    rows = []
+    for key, name in names.items():
+        pages = [figures.get(f"wake_{key}_{what}_pages")
+                 for what in ("read", "written")]
+        rows.append([name, *map(count, pages)] + [
+            count(figures.get(f"wake_{key}_{what}"))
+            for what in ("apply_memory", "apply_second_level", "100_lines",
+                         "all_lines", "faults", "second_level_faults")])
+    return table(["working set", "read", "written", "memory", "KVM",
+                  "100 lines", "a second's", "faults", "KVM's"], rows)
+
+
 def estimates(figures):
     mib = int(figures["standard_mib"])
     base = figures[f"size_{mib}_4k_fork"]
@@ -198,4 +214,8 @@ def text(figures, drawn):
         memory=memory(figures),
         prefaults=prefaults(figures),
         others=others(figures),
+        wakes=wakes(figures),
+        wake_total=digits(figures.get("prefault_speedup_with_apply", 0)),
+        wake_lines=count(figures.get("wake_lines_in_second")),
+        wake_file=count(figures.get("wake_lines_read_file")),
         estimates=estimates(figures))

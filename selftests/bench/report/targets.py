@@ -47,6 +47,14 @@ TARGETS = [
      "fullcopy_vs_capture", ">=", 50, 0),
     ("kernel memory of a mapping that is idle, bytes",
      "kernel_bytes_per_idle_mapping", "<=", 65536, 0),
+    ("what a recording costs a guest that takes 10,000 faults, percent",
+     "record_overhead_pct", "<=", 5, 2),
+    ("tracepoints that nobody listens to: the most they add to a cost, percent",
+     "tracepoints_off_overhead_pct", "<=", 2, 2),
+    ("host faults that a working set spares a clone in its first second, "
+     "percent", "prefault_fault_reduction_pct", ">=", 95, 1),
+    ("100 lines of a clone's output without a working set, over those with",
+     "prefault_speedup", ">=", 3, 2),
 ]
 
 
