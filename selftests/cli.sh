@@ -28,7 +28,8 @@ help_and_version()
 
 	vmfork_does 0 --version && grep -q '^vmfork [0-9]' "$work/stdout" &&
 		vmfork_does 0 help || return
-	for command in capture diff export info prefault reset help; do
+	for command in capture diff export faults info prefault record reset \
+			vms help; do
 		grep -q "^  $command " "$work/stdout" &&
 			"$VMFORK" help $command | grep -q "^Usage: vmfork $command" &&
 			"$VMFORK" $command --help | grep -q "^Usage: vmfork $command" ||
@@ -126,7 +127,7 @@ wipe()
 	cmp "$work/want" "$out/f" && rm "$out/f" || return
 	fails 2 "no range to wipe" capture -p "$target" --range "$addr:$len" \
 		--wipe "$addr:4K@0" -o "$out/f" &&
-		fails 2 "add --range" capture -p "$target" \
+		fails 1 "or --range" capture -p "$target" \
 			--wipe "$addr:4K" -o "$out/f"
 }
 
@@ -218,7 +219,7 @@ bad_usage()
 		fails 2 "'--frob' is wrong" info --frob &&
 		fails 2 "needs an argument" capture -p &&
 		fails 2 "No process" capture --range 0x1000:4K -o "$out/f" &&
-		fails 2 "No memory" capture -p "$target" -o "$out/f" &&
+		fails 1 "no virtual machine" capture -p "$target" -o "$out/f" &&
 		fails 2 "add -o" capture -p "$target" --range 0x1000:4K &&
 		fails 2 "no process id" capture -p 0 &&
 		fails 2 "no process id" capture -p 1x &&

@@ -166,6 +166,11 @@ int tiny_guest_give(void *addr, size_t len)
 	return addr && set_slot(1, DATA_GPA, len, addr) ? -errno : 0;
 }
 
+int tiny_guest_cpu(void)
+{
+	return cpu;
+}
+
 int tiny_guest_prefault(void)
 {
 	struct kvm_pre_fault_memory range = {

@@ -20,6 +20,8 @@ void *tiny_guest_map(int fd);
 void tiny_guest_unmap(void);
 /* Or its memory is what is at this address; NULL: it has none.  0 or -errno. */
 int tiny_guest_give(void *addr, size_t len);
+/* The descriptor of its vCPU */
+int tiny_guest_cpu(void);
 /* Has KVM map all of that, without a touch; -ENOTTY before Linux 6.11. */
 int tiny_guest_prefault(void);
 /* For a forked process, which has no use for its parent's. */

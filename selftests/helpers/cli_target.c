@@ -42,6 +42,7 @@
 #include <unistd.h>
 
 #define PAGE	4096UL
+#define HUGE	(2UL << 20)
 #define WORDS	(PAGE / sizeof(uint64_t))
 
 /* What a page reads as follows from the round in which it was written */
@@ -205,15 +206,20 @@ static void make(struct memory *m, const char *kind)
 		m->addr = map(m->len, MAP_PRIVATE, temporary_file(m->len));
 	else if (!strcmp(kind, "stack"))
 		m->addr = map(m->len, private | MAP_GROWSDOWN, -1);
+	else if (!strcmp(kind, "huge"))
+		m->addr = map(m->len + HUGE, private, -1);
 	else
 		m->addr = map(m->len, private, -1);
 
+	if (!strcmp(kind, "huge"))
+		m->addr += -(uintptr_t)m->addr % HUGE;
 	m->rounds = calloc(m->len / PAGE, sizeof(*m->rounds));
 	m->saved = calloc(m->len / PAGE, sizeof(*m->saved));
 	if (!m->rounds || !m->saved)
 		die("calloc");
-	/* Holes are to be pages of 4 KiB. */
-	if (madvise(m->addr, m->len, MADV_NOHUGEPAGE))
+	/* Holes are to be pages of 4 KiB; huge pages have none. */
+	if (madvise(m->addr, m->len, strcmp(kind, "huge") ? MADV_NOHUGEPAGE :
+							    MADV_HUGEPAGE))
 		die("madvise");
 	write_all(m);
 

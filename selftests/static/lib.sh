@@ -26,8 +26,8 @@ ours()
 	for ending; do
 		names+=(-o -name "*$ending")
 	done
-	(cd "$top" && find kmod uapi tools selftests -type f \
-		\( "${names[@]:1}" \) | LC_ALL=C sort)
+	(cd "$top" && find kmod uapi bpf tools selftests -type f \
+		\( "${names[@]:1}" \) 2>/dev/null | LC_ALL=C sort)
 }
 
 # scripts: our shell scripts, relative to $top
@@ -44,7 +44,12 @@ scripts()
 }
 
 # userspace: C files that are compiled for userspace, with flags_of each
-userspace()
+userspace() { compiled | grep -v '^bpf/'; }
+
+# programs: those that are compiled for BPF, which only clang does
+programs() { compiled | grep '^bpf/' || true; }
+
+compiled()
 {
 	find "$flags" -name '*.rsp' | sed "s|^$flags/||; s|\.rsp$||" |
 		LC_ALL=C sort

@@ -16,7 +16,7 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/tree
 unset STATIC_RUN
 
-mkdir -p "$tree"/{kmod,uapi/linux,tools/planted,selftests/static,Documentation}
+mkdir -p "$tree"/{kmod,uapi/linux,bpf,tools/planted,selftests/static,Documentation}
 cp -a "$vm" "$tree/selftests/"
 cp -a "$static"/{checkers,run,lib.sh,except,compile-flags,*.cfg,*.yaml} \
 	"$tree/selftests/static/"
