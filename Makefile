@@ -37,6 +37,7 @@ help:
 #:   make debug-kernel  build a kernel with KASAN, lockdep, kmemleak and more:
 #:                   12 minutes, once; KVER=debug uses it
 #:   make modules    the module alone       make tools   the tools alone
+#:   make bpf        the BPF programs alone (make tools builds them, too)
 #:   make unit       the tests that need no VM, in seconds
 #:   make static     check the source with sparse, checkpatch, clang, gcc,
 #:                   coccinelle and others; CHECKERS="sparse gcc": with these
@@ -86,6 +87,10 @@ $(TOOLS):
 	@$(MAKE) $(quiet) -C $@ O=$(O)
 
 tools/vmfork tools/forkvm: $(filter tools/lib,$(TOOLS))
+
+.PHONY: bpf
+bpf:
+	@$(MAKE) $(quiet) -C bpf O=$(O)
 
 # --- the test VM
 
