@@ -179,10 +179,18 @@ static int eye_start(struct mmu_notifier *notifier,
 	}
 	atomic_long_inc(&nr_changes);
 	spin_lock(&eye->lock);
-	/* It is the snapshot's again, whatever has happened before. */
-	settle(eye, new.addr, false);
-	list_add(&change->list, &eye->changes);
+	/* Who was first may have told of it, a moment ago. */
+	if (vmfork_entry_at(range->mm, new.addr) == VMFORK_ENTRY_SNAPSHOT) {
+		/* It is the snapshot's again, whatever has happened before. */
+		settle(eye, new.addr, false);
+		list_add(&change->list, &eye->changes);
+		change = NULL;
+	}
 	spin_unlock(&eye->lock);
+	if (change) {
+		atomic_long_dec(&nr_changes);
+		kfree(change);
+	}
 	return 0;
 }
 
