@@ -22,10 +22,10 @@ FIXTURE(guest) { };
 
 FIXTURE_SETUP(guest)
 {
-	const char *refused = guests_refused();
+	const char *why = guests_refused();
 
-	if (refused)
-		SKIP(return, "%s", refused);
+	if (why)
+		SKIP(return, "%s", why);
 	guests_boot("1", false, "workingset");
 }
 

@@ -193,7 +193,7 @@ long script_differs(struct script *script, const struct trace_event *events,
 
 	if (nr < 0)
 		note("no events: %ld", nr);
-	for (i = 0; i < nr; i++)
+	for (i = 0; events && i < nr; i++)
 		if (!tid || events[i].tid == tid)
 			wrong += compare(script, at++, events[i].text, wrong);
 	for (; at < script->nr; at++)

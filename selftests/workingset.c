@@ -119,7 +119,7 @@ static enum state state_of(uint64_t entry)
 {
 	if (!(entry & PM_PRESENT))
 		return ABSENT;
-	return entry & PM_FILE ? MAPPED : PRIVATE;
+	return (entry & PM_FILE) ? MAPPED : PRIVATE;
 }
 
 /* Return: how many pages are not what they should be. */

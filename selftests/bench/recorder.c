@@ -27,12 +27,12 @@ static void next_line(void)
 		errx(1, "vmfork record says nothing");
 }
 
-void recorder_start(pid_t of, const char *output)
+void recorder_start(pid_t pid, const char *output)
 {
-	char pid[16];
+	char number[16];
 	int says[2];
 
-	snprintf(pid, sizeof(pid), "%d", of);
+	snprintf(number, sizeof(number), "%d", pid);
 	if (pipe(says))
 		err(1, "pipe");
 	recorder.pid = fork();
@@ -42,7 +42,7 @@ void recorder_start(pid_t of, const char *output)
 		dup2(says[1], STDOUT_FILENO);
 		close(says[0]);
 		close(says[1]);
-		execlp("vmfork", "vmfork", "-j", "record", "-p", pid, "-f",
+		execlp("vmfork", "vmfork", "-j", "record", "-p", number, "-f",
 		       "-o", output, NULL);
 		err(1, "vmfork");
 	}

@@ -25,8 +25,7 @@
 
 #define KERNEL		"/guest/vmlinux"
 #define INITRD		"/guest/python-initrd"
-#define PROGRAM		"rdinit=/usr/bin/python3 PYTHONHASHSEED=0 -- " \
-			"-S -B /index.py"
+#define PROGRAM		"rdinit=/usr/bin/python3 PYTHONHASHSEED=0 -- -S -B /index.py"
 #define LINES		100
 #define SECOND		1000000000ULL
 #define BOOT_SECONDS	900
@@ -91,8 +90,10 @@ static uint64_t kvm_count(const struct guest *g, const char *what)
 	if (glob(pattern, 0, NULL, &found))
 		errx(1, "no %s", pattern);
 	f = fopen(found.gl_pathv[0], "r");
-	if (!f || !fgets(text, sizeof(text), f))
+	if (!f)
 		err(1, "%s", found.gl_pathv[0]);
+	if (!fgets(text, sizeof(text), f))
+		errx(1, "%s is empty", found.gl_pathv[0]);
 	fclose(f);
 	globfree(&found);
 	return strtoull(text, NULL, 10);

@@ -51,9 +51,9 @@ static bool is_utf8(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!is_set(names[i]))
-			continue;
 		value = getenv(names[i]);
+		if (!value || !*value)
+			continue;
 		return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
 	}
 	return false;
