@@ -21,6 +21,7 @@
 #include "bench.h"
 #include "clock.h"
 #include "figures.h"
+#include "lib.h"
 #include "recorder.h"
 
 #define KERNEL		"/guest/vmlinux"
@@ -81,22 +82,19 @@ static uint64_t faults_of(const struct guest *g)
 /* One of the statistics that KVM keeps of each guest */
 static uint64_t kvm_count(const struct guest *g, const char *what)
 {
-	char pattern[64], text[32] = "";
+	char pattern[64];
 	glob_t found;
-	FILE *f;
+	long count;
 
 	snprintf(pattern, sizeof(pattern), "/sys/kernel/debug/kvm/%d-*/%s",
 		 g->pid, what);
 	if (glob(pattern, 0, NULL, &found))
 		errx(1, "no %s", pattern);
-	f = fopen(found.gl_pathv[0], "r");
-	if (!f)
-		err(1, "%s", found.gl_pathv[0]);
-	if (!fgets(text, sizeof(text), f))
-		errx(1, "%s is empty", found.gl_pathv[0]);
-	fclose(f);
+	count = read_number(found.gl_pathv[0]);
+	if (count < 0)
+		errx(1, "%s can not be read", found.gl_pathv[0]);
 	globfree(&found);
-	return strtoull(text, NULL, 10);
+	return count;
 }
 
 static void sleep_until(uint64_t when)
