@@ -47,18 +47,6 @@ static struct guest *fork_one(struct guest *g)
 	return child;
 }
 
-/* Its counter has to rise, and every page has to fit its seed */
-static bool works(struct guest *g, uint64_t *counter)
-{
-	uint64_t before = *counter;
-	unsigned int tries = 0;
-
-	do {
-		*counter = guest_counter(g);
-	} while (*counter <= before && tries++ < 50);
-	return *counter > before && guest_verified(g);
-}
-
 TEST_F_TIMEOUT(guest, forked_again_and_again, 280)
 {
 	struct guest *parent = &guests[0];
@@ -68,9 +56,9 @@ TEST_F_TIMEOUT(guest, forked_again_and_again, 280)
 
 	for (i = 1; i <= FORKS; i++) {
 		child = fork_one(parent);
-		ASSERT_TRUE(works(parent, &counter));
+		ASSERT_TRUE(guest_works(parent, &counter));
 		child_counter = 0;
-		ASSERT_TRUE(works(child, &child_counter));
+		ASSERT_TRUE(guest_works(child, &child_counter));
 		if (i <= KEPT)
 			continue;
 		/* It has seen three more forks of its parent by now */
@@ -79,7 +67,7 @@ TEST_F_TIMEOUT(guest, forked_again_and_again, 280)
 	}
 	guest_ask(parent, "info");
 	ASSERT_EQ(reply_number(parent, "children"), FORKS);
-	ASSERT_TRUE(works(parent, &counter));
+	ASSERT_TRUE(guest_works(parent, &counter));
 }
 
 TEST_F_TIMEOUT(guest, the_dead_make_no_difference, 280)
@@ -92,24 +80,24 @@ TEST_F_TIMEOUT(guest, the_dead_make_no_difference, 280)
 	last = fork_one(middle);
 	ASSERT_STREQ(last->path, "1.1");
 	family_kill(middle);
-	ASSERT_TRUE(works(parent, &counter));
+	ASSERT_TRUE(guest_works(parent, &counter));
 	counter = 0;
-	ASSERT_TRUE(works(last, &counter));
+	ASSERT_TRUE(guest_works(last, &counter));
 	counter = 0;
-	ASSERT_TRUE(works(sibling, &counter));
+	ASSERT_TRUE(guest_works(sibling, &counter));
 
 	family_kill(parent);
-	ASSERT_TRUE(works(sibling, &counter));
+	ASSERT_TRUE(guest_works(sibling, &counter));
 	counter = 0;
-	ASSERT_TRUE(works(last, &counter));
+	ASSERT_TRUE(guest_works(last, &counter));
 
 	late = fork_one(last);
 	ASSERT_STREQ(late->path, "1.1.1");
 	family_kill(last);
 	counter = 0;
-	ASSERT_TRUE(works(late, &counter));
+	ASSERT_TRUE(guest_works(late, &counter));
 	family_kill(sibling);
-	ASSERT_TRUE(works(late, &counter));
+	ASSERT_TRUE(guest_works(late, &counter));
 }
 
 /* Draws a number, after the kernel of the guest has renewed its random state */
@@ -149,7 +137,7 @@ static bool is_back(struct guest *g, uint64_t gpa, const char *then,
 {
 	uint64_t first = guest_counter(g), counter = first;
 
-	while (counter < first + 16 && works(g, &counter))
+	while (counter < first + 16 && guest_works(g, &counter))
 		;
 	guest_ask(g, "pause");
 	if (reads(g, gpa, then))
@@ -194,12 +182,12 @@ TEST_F_TIMEOUT(guest, reset_again_and_again, 280)
 	}
 	/* Both can be forked from there, and go back there from then on. */
 	fork_one(parent);
-	ASSERT_TRUE(works(fork_watched(child, then), &counter));
+	ASSERT_TRUE(guest_works(fork_watched(child, then), &counter));
 	ASSERT_TRUE(is_back(child, gpa, then, "reset"));
 	counter = 0;
-	ASSERT_TRUE(works(child, &counter));
+	ASSERT_TRUE(guest_works(child, &counter));
 	counter = 0;
-	ASSERT_TRUE(works(parent, &counter));
+	ASSERT_TRUE(guest_works(parent, &counter));
 }
 
 /* Running forkvms, ours or not */
@@ -235,10 +223,10 @@ TEST(failed_fork_leaves_the_guest)
 	while (strlen(g->control) + CONSOLE_MORE + 2 < sizeof(g->control))
 		g = fork_one(g);
 	EXPECT_GT(nr_guests, 3);
-	EXPECT_TRUE(works(g, &counter));
+	EXPECT_TRUE(guest_works(g, &counter));
 	EXPECT_NE(guest_try(g, "fork 2"), 0);
 	EXPECT_NE(strstr(g->reply, "too long"), NULL);
-	EXPECT_TRUE(works(g, &counter));
+	EXPECT_TRUE(guest_works(g, &counter));
 	guest_ask(g, "info");
 	EXPECT_EQ(reply_number(g, "children"), 0);
 

@@ -66,3 +66,14 @@ uint64_t guest_counter(struct guest *g)
 	guest_ask(g, "ask status");
 	return reply_number(g, "counter");
 }
+
+bool guest_works(struct guest *g, uint64_t *counter)
+{
+	uint64_t before = *counter;
+	unsigned int tries = 0;
+
+	do {
+		*counter = guest_counter(g);
+	} while (*counter <= before && tries++ < 50);
+	return *counter > before && guest_verified(g);
+}

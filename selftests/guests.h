@@ -15,5 +15,7 @@ const char *guests_refused(void);
 struct guest *guests_boot(const char *cpus, bool thp, const char *name);
 bool guest_verified(struct guest *g);
 uint64_t guest_counter(struct guest *g);
+/* Its counter rises above @counter, which is set, and each page fits its seed. */
+bool guest_works(struct guest *g, uint64_t *counter);
 
 #endif /* SELFTESTS_GUESTS_H */
