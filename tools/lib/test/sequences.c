@@ -15,22 +15,12 @@
 
 #include <vmfork.h>
 
+#include "expect.h"
+
 #define DEVICE		1000
 #define SNAPSHOT	2000
 #define PAGE		4096ULL
 #define MOST		16
-
-static int failures;
-
-static void expect(int good, int line, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "sequences: line %d: not so: %s\n", line, what);
-	failures++;
-}
-
-#define EXPECT(cond)	expect(!!(cond), __LINE__, #cond)
 
 /* --- the module -------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,23 +15,13 @@
 
 #include <vmfork.h>
 
+#include "expect.h"
+
 #define DEVICE	1000
 #define VCPU	2000
 #define PAGE	4096ULL
 #define MIB	(1ULL << 20)
 #define ADDR	0x7f0000000000ULL
-
-static int failures;
-
-static void expect(int good, int line, const char *what)
-{
-	if (good)
-		return;
-	fprintf(stderr, "workingset: line %d: not so: %s\n", line, what);
-	failures++;
-}
-
-#define EXPECT(cond)	expect(!!(cond), __LINE__, #cond)
 
 /* --- the module and KVM ------------------------------------------------------ */
 
