@@ -78,6 +78,13 @@ static void make_backings(struct world *w)
 	}
 }
 
+static uint32_t some_flags(void)
+{
+	return (rnd(6) ? 0 : VM_SLOT_READONLY) |
+	       (rnd(9) ? 0 : VM_SLOT_GUEST_MEMFD) |
+	       (rnd(2) ? 0 : VM_SLOT_LOGGED);
+}
+
 /* In each space in order, none overlapping another in the guest */
 static void make_slots(struct world *w)
 {
@@ -94,7 +101,7 @@ static void make_slots(struct world *w)
 				.len = len * PAGE,
 				.hva = HVA + (rnd(2) && at <= room ? at :
 					      rnd(room + 1)) * PAGE,
-				.flags = rnd(6) ? 0 : VM_SLOT_READONLY,
+				.flags = some_flags(),
 				.id = rnd(9) ? at : VM_SLOT_OWN + 1,
 				.space = space,
 			};
@@ -176,6 +183,8 @@ static void expect_page(const struct world *w, const struct vm_slot *slot,
 
 	if (slot->id >= VM_SLOT_OWN)
 		why = "kvm";
+	else if (slot->flags & VM_SLOT_GUEST_MEMFD)
+		why = "private";
 	else if ((slot->flags & VM_SLOT_READONLY) && !w->read_only)
 		why = "read-only";
 	else if (kind != BACKING_ANONYMOUS && kind != BACKING_SNAPSHOT)

@@ -67,7 +67,8 @@ TEST(there_and_back)
 	size_t i;
 
 	for (i = 0; i < 100; i++)
-		ASSERT_EQ(0, ws_add(&ws, i * 37 % 256 * PAGE, PAGE, i % 3));
+		ASSERT_EQ(0, ws_add(&ws, i * 37 % 128 * 2 * PAGE,
+				    (1 + i % 2) * PAGE, i % 3));
 	text = ws_text(&ws);
 	ASSERT_NE(NULL, text);
 	ASSERT_EQ(0, parse(&back, text)) TH_LOG("%s", error.text);
@@ -79,6 +80,7 @@ TEST(there_and_back)
 	ASSERT_EQ(ws.nr, back.nr);
 	for (i = 0; i < ws.nr; i++) {
 		EXPECT_EQ(ws.ranges[i].offset, back.ranges[i].offset);
+		EXPECT_EQ(ws.ranges[i].len, back.ranges[i].len);
 		EXPECT_EQ(ws.ranges[i].write, back.ranges[i].write);
 	}
 	free(text);
