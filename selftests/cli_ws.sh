@@ -9,7 +9,7 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/helpers/cli_lib.sh"
-planned=6
+planned=7
 
 # Every third page of the target is a hole; it has 2048.
 BYTES=$((8 * MIB))
@@ -134,6 +134,19 @@ two_snapshots()
 		has 1 0 && tell check right
 }
 
+# The range that is refused is told by its place in the order of both lists.
+lost_page()
+{
+	working_set '[0,4096,0],[36864,8192,2]' '[12288,4096,1]'
+	hold_snapshot && tell "poison 10" poisoned &&
+		fails 4 "Range 2 (0x9000, 8192 bytes) .*(poison)" \
+			prefault -p "$target" -W "$set" || return
+	vmfork_does 4 -j prefault -p "$target" -W "$set" &&
+		json "$work/stdout" >"$work/json" &&
+		says .error.refusal poison && says .error.region 2 &&
+		says .error.address "$(printf 0x%x $((addr + 40960)))"
+}
+
 wrong_usage()
 {
 	working_set '[0,4096]' ''
@@ -153,7 +166,7 @@ echo "TAP version 13"
 echo "1..$planned"
 
 for name in applied bounded wrong_files other_snapshots two_snapshots \
-		wrong_usage; do
+		lost_page wrong_usage; do
 	start_target anon $BYTES
 	check $name $name
 	drop_snapshots

@@ -11,6 +11,7 @@
  *   change	writes other values, "changed"
  *   poke P N	writes other values to N pages from page P on, "poked"
  *   touch P N	writes again what is there already, "touched"
+ *   poison P	loses page P to a memory error, "poisoned"; no check after that
  *   save	remembers what its memory is like, "saved"
  *   back	expects that again, without writing anything, "expected"
  *   run	goes on writing a rising number to its first page and then to the
@@ -246,6 +247,12 @@ static int run_as_nobody(char **argv)
 	return 1;
 }
 
+static bool poison(struct memory *m, size_t page)
+{
+	return page < m->len / PAGE &&
+	       !madvise(m->addr + page * PAGE, PAGE, MADV_HWPOISON);
+}
+
 static const char *obey(struct memory *m, const char *line)
 {
 	char verb[16] = "";
@@ -256,6 +263,8 @@ static const char *obey(struct memory *m, const char *line)
 		return write_some(m, first, nr, true) ? "poked" : "where?";
 	if (words == 3 && !strcmp(verb, "touch"))
 		return write_some(m, first, nr, false) ? "touched" : "where?";
+	if (words == 2 && !strcmp(verb, "poison"))
+		return poison(m, first) ? "poisoned" : "can not";
 	if (!strcmp(verb, "check"))
 		return is_right(m) ? "right" : "wrong";
 	if (!strcmp(verb, "change"))

@@ -65,7 +65,7 @@ int failure(int status, int error, const char *format, ...)
 /**
  * struct refused - which memory the kernel refused, and why
  * @refusal: enum vmfork_refusal
- * @range: which of the ranges on the command line, from 0
+ * @range: which of the ranges on the command line, or of a working set, from 0
  * @start: of that range
  * @len: of that range
  * @addr: the first address that was refused

@@ -89,18 +89,19 @@ static int report_set(const struct wish *wish, const struct ws *ws,
 static int fail_set(const struct wish *wish, const struct ws *ws, int error,
 		    const struct vmfork_ws_result *result)
 {
-	struct target at = { .pid = wish->target.pid, .nr = 1 };
 	struct refused refused = {
 		.refusal = result->refusal,
+		.range = result->refused_range,
 		.addr = result->refused_addr,
 	};
 
+	if (refused.refusal == VMFORK_OK || result->refused_range >= ws->nr)
+		return target_failed(&wish->target, "prefaulted", error,
+				     &refused);
 	/* Its place in the snapshot stands in for an address. */
-	if (result->refused_range < ws->nr) {
-		at.ranges[0].start = ws->ranges[result->refused_range].offset;
-		at.ranges[0].len = ws->ranges[result->refused_range].len;
-	}
-	return target_failed(&at, "prefaulted", error, &refused);
+	refused.start = ws->ranges[result->refused_range].offset;
+	refused.len = ws->ranges[result->refused_range].len;
+	return failure_refused(error, &refused);
 }
 
 static bool stop(void *arg)
