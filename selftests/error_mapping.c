@@ -97,35 +97,10 @@ static int setup_last(struct sweep *s)
 static const char *check(struct sweep *s, int ret)
 {
 	(void)ret;
-	if (view_check(&s->view, s->sc->name))
-		return "the mapping is wrong";
-	if (s->base >= 0 &&
-	    snapshot_check(s->base, 0, s->sc->pages, s->area.view.model,
-			   s->sc->name))
-		return "the snapshot has changed";
-	return NULL;
-}
-
-static void undo(struct sweep *s)
-{
-	view_unmap(&s->view);
-	if (s->base >= 0)
-		close(s->base);
-	s->base = -1;
+	return sweep_check_mapping(s);
 }
 
 /* mmap(2) */
-
-static int act_mmap(struct sweep *s)
-{
-	void *at = mmap(NULL, s->sc->pages * PAGE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE, s->base, 0);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	s->view.addr = at;
-	return 0;
-}
 
 static int setup_room(struct sweep *s)
 {
@@ -203,7 +178,7 @@ static void undo_pipe(struct sweep *s)
 {
 	close(s->pipe[0]);
 	close(s->pipe[1]);
-	undo(s);
+	sweep_undo_mapping(s);
 }
 
 /* The kernel writes zeroes: through the page tables, or by GUP. */
@@ -287,7 +262,7 @@ static void undo_guest(struct sweep *s)
 {
 	s->view.addr = NULL;	/* stays the guest's, with the next mapping */
 	tiny_guest_unmap();
-	undo(s);
+	sweep_undo_mapping(s);
 }
 
 /* fork(2) */
@@ -377,7 +352,7 @@ static void undo_mremap(struct sweep *s)
 	munmap((void *)s->value, s->sc->pages * PAGE);
 	munmap(s->at, s->sc->pages * PAGE);
 	s->view.addr = NULL;
-	undo(s);
+	sweep_undo_mapping(s);
 }
 
 /* A hole in the middle of it */
@@ -431,10 +406,10 @@ static int act_close(struct sweep *s)
 
 #define MAPPING(name, ...) \
 	SCENARIO(name, .make = make_snapshot, .setup = setup, \
-		 .check = check, .undo = undo, .pages = 48, .least = 1, \
-		 ##__VA_ARGS__)
+		 .check = check, .undo = sweep_undo_mapping, .pages = 48, \
+		 .least = 1, ##__VA_ARGS__)
 
-MAPPING(mmap, .setup = setup_snapshot, .act = act_mmap, .check = check_mmap,
+MAPPING(mmap, .setup = setup_snapshot, .act = sweep_mmap, .check = check_mmap,
 	.least = 3);
 MAPPING(mmap_fixed, .setup = setup_room, .act = act_mmap_fixed,
 	.check = check_mmap, .undo = undo_mremap, .least = 2);

@@ -5,7 +5,6 @@
  * an event that says that it is not sure.
  */
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sweep_harness.h"
@@ -45,17 +44,6 @@ static int setup_read(struct sweep *s)
 	return ret ? ret : view_check(&s->view, "read") ? -EIO : 0;
 }
 
-static int act_mmap(struct sweep *s)
-{
-	void *at = mmap(NULL, s->sc->pages * PAGE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE, s->base, 0);
-
-	if (at == MAP_FAILED)
-		return -errno;
-	s->view.addr = at;
-	return 0;
-}
-
 static int act_write(struct sweep *s)
 {
 	page_poke(s->view.addr + AT * PAGE, &s->view.model[AT], POKE);
@@ -67,16 +55,6 @@ static int act_listen(struct sweep *s)
 {
 	(void)s;
 	return tracing_start("vmfork_cow");
-}
-
-static const char *check_memory(struct sweep *s)
-{
-	if (view_check(&s->view, s->sc->name))
-		return "the mapping is wrong";
-	if (snapshot_check(s->base, 0, s->sc->pages, s->area.view.model,
-			   s->sc->name))
-		return "the snapshot has changed";
-	return NULL;
 }
 
 /* So many events, of which one may not be sure, or none if that is all right */
@@ -98,17 +76,17 @@ static const char *check_written(struct sweep *s, int ret)
 {
 	(void)ret;
 	s->view.model[AT].poke = POKE;
-	return check_memory(s) ?: check_events(false);
+	return sweep_check_mapping(s) ?: check_events(false);
 }
 
 static const char *write_and_check(struct sweep *s)
 {
-	const char *wrong = check_memory(s);
+	const char *wrong = sweep_check_mapping(s);
 
 	if (wrong)
 		return wrong;
 	view_poke(&s->view, AT, POKE);
-	return check_memory(s) ?: check_events(true);
+	return sweep_check_mapping(s) ?: check_events(true);
 }
 
 static const char *check_mmap(struct sweep *s, int ret)
@@ -129,10 +107,7 @@ static const char *check_listen(struct sweep *s, int ret)
 static void undo(struct sweep *s)
 {
 	tracing_stop();
-	view_unmap(&s->view);
-	if (s->base >= 0)
-		close(s->base);
-	s->base = -1;
+	sweep_undo_mapping(s);
 }
 
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -141,7 +116,7 @@ static void undo(struct sweep *s)
 	SCENARIO(name, .undo = undo, .pages = 48, .least = 1, \
 		 .missing = tracing_missing, ##__VA_ARGS__)
 
-TRACED(mmap, .setup = setup_listener, .act = act_mmap, .check = check_mmap,
+TRACED(mmap, .setup = setup_listener, .act = sweep_mmap, .check = check_mmap,
 	.least = 4);
 TRACED(write, .setup = setup_read, .act = act_write, .check = check_written,
 	.robust = true, .least = 2);

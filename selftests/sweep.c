@@ -535,6 +535,36 @@ bool sweep_run(struct sweep *s, const struct scenario *sc)
 	return enough(s, &t) && ok && balanced_soon(&was);
 }
 
+int sweep_mmap(struct sweep *s)
+{
+	void *at = mmap(NULL, s->sc->pages * PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE, s->base, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	s->view.addr = at;
+	return 0;
+}
+
+const char *sweep_check_mapping(struct sweep *s)
+{
+	if (view_check(&s->view, s->sc->name))
+		return "the mapping is wrong";
+	if (s->base >= 0 &&
+	    snapshot_check(s->base, 0, s->sc->pages, s->area.view.model,
+			   s->sc->name))
+		return "the snapshot has changed";
+	return NULL;
+}
+
+void sweep_undo_mapping(struct sweep *s)
+{
+	view_unmap(&s->view);
+	if (s->base >= 0)
+		close(s->base);
+	s->base = -1;
+}
+
 static int mark_cache(const char *cache, const char *yes)
 {
 	char path[96];

@@ -120,6 +120,15 @@ enum sweep_hit { SWEEP_MISSED, SWEEP_HIT, SWEEP_UNSEEN };
 enum sweep_hit sweep_disarm(enum sweep_where where, unsigned int nth);
 
 /*
+ * For scenarios of a mapping: maps all of @base (an @act); the mapping and the
+ * snapshot, as far as they are there, have what they should, or what is wrong;
+ * neither is there any more (an @undo).
+ */
+int sweep_mmap(struct sweep *s);
+const char *sweep_check_mapping(struct sweep *s);
+void sweep_undo_mapping(struct sweep *s);
+
+/*
  * Another way: each allocation from a slab cache that is made for vmfork.ko
  * fails, in whatever thread, until sweep_fail_cache(NULL).
  */
