@@ -337,22 +337,13 @@ TEST_F(trace, prefault)
 /* Of huge pages it is ->fault() that maps them, and that is no event either. */
 TEST_F(trace, prefault_huge)
 {
-	char *at = make_parent(true);
-	struct vmfork_capture cap;
 	struct vmfork_prefault p;
+	char *at;
 	int fd;
 
-	ASSERT_NE(NULL, at);
-	fd = capture_range(-1, at, LEN, OFFSET, &cap);
-	ASSERT_LE(0, fd);
-	if (cap.pages_huge != PAGES)
+	at = make_huge(_metadata, self, &fd);
+	if (!at)
 		SKIP(return, "no huge pages to be had");
-	munmap(self->child, LEN);
-	self->child = map_snapshot(fd, LEN, OFFSET);
-	self->id = cap.id;
-	ASSERT_EQ(0, set_fault_around(0));
-	tracing_stop();
-	ASSERT_EQ(0, tracing_start(NULL));
 	ASSERT_EQ(0, prefault_range(-1, self->child, LEN, 0, &p));
 	want_prefault(self, 0, 0, 0, PAGES, PAGES, 0);
 	ASSERT_EQ(0, prefault_range(-1, self->child, PAGE,

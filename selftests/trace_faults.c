@@ -266,23 +266,12 @@ TEST_F(trace, after_mremap)
 /* Huge pages, as the kernel maps them, and what becomes of them. */
 TEST_F(trace, huge_pages)
 {
-	char *at = make_parent(true);
-	struct vmfork_capture cap;
+	char *at;
 	int fd;
 
-	ASSERT_NE(NULL, at);
-	fd = capture_range(-1, at, LEN, OFFSET, &cap);
-	ASSERT_LE(0, fd);
-	if (cap.pages_huge != PAGES)
+	at = make_huge(_metadata, self, &fd);
+	if (!at)
 		SKIP(return, "no huge pages to be had");
-	munmap(self->child, LEN);
-	self->child = map_snapshot(fd, LEN, OFFSET);
-	self->id = cap.id;
-	self->map = mapping_at(self->child);
-	ASSERT_EQ(0, set_fault_around(0));
-	tracing_stop();
-	ASSERT_EQ(0, tracing_start(NULL));
-
 	read_page(self->child, 5);
 	want_fault(self, 5, "read_huge", 512);
 	read_page(self->child, 6);

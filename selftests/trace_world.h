@@ -83,6 +83,32 @@ FIXTURE_TEARDOWN(trace)
 	close(self->fd);
 }
 
+/*
+ * The child is one of a new parent, which is huge pages and so is its snapshot,
+ * and faults map as many as they like to.  NULL: there are none to be had.
+ */
+static inline char *make_huge(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(trace) *self, int *fd)
+{
+	char *at = make_parent(true);
+	struct vmfork_capture cap;
+
+	ASSERT_NE(NULL, at);
+	*fd = capture_range(-1, at, LEN, OFFSET, &cap);
+	ASSERT_LE(0, *fd);
+	if (cap.pages_huge != PAGES)
+		return NULL;
+	munmap(self->child, LEN);
+	self->child = map_snapshot(*fd, LEN, OFFSET);
+	ASSERT_NE(NULL, self->child);
+	self->id = cap.id;
+	self->map = mapping_at(self->child);
+	ASSERT_EQ(0, set_fault_around(0));
+	tracing_stop();
+	ASSERT_EQ(0, tracing_start(NULL));
+	return at;
+}
+
 /* What the script is to have next, of a page of the child. */
 static inline void want_fault(FIXTURE_DATA(trace) *self, size_t page,
 			      const char *kind, unsigned int pages)
