@@ -13,7 +13,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/helpers/cli_lib.sh"
 . "$here/helpers/toucher_lib.sh"
 . "$here/helpers/watch_lib.sh"
-planned=14
 
 # --- vmfork in the background ------------------------------------------------
 
@@ -311,21 +310,7 @@ bad_usage()
 		[ "$(cat "$work/old")" = old ]
 }
 
-clean_up()
-{
-	[ -z "$watcher" ] || kill -KILL "$watcher"
-	kill_children
-	cleanup
-} 2>/dev/null
-
-trap clean_up EXIT
-echo "TAP version 13"
-echo "1..$planned"
-
-echo 1 >$around
-start_target anon $BYTES
-hold_snapshot || exit 1
-id=$(got .snapshot)
+begin 14
 
 check order order
 check many many

@@ -11,7 +11,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/helpers/cli_lib.sh"
 . "$here/helpers/toucher_lib.sh"
 . "$here/helpers/watch_lib.sh"
-planned=13
 
 tiny_vmm=$here/helpers/tiny_vmm
 terminal=$here/helpers/in_terminal
@@ -288,21 +287,7 @@ bad_usage()
 		grep -q "<svg" "$work/old" && stop_child
 }
 
-clean_up()
-{
-	[ -z "$watcher" ] || kill -KILL "$watcher"
-	kill_children
-	cleanup
-} 2>/dev/null
-
-trap clean_up EXIT
-echo "TAP version 13"
-echo "1..$planned"
-
-echo 1 >$around
-start_target anon $BYTES
-hold_snapshot || exit 1
-id=$(got .snapshot)
+begin 13
 
 for name in exact before window guest clones ends_with_process plain resized \
 		colours dumb svg unprivileged bad_usage; do

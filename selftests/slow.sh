@@ -10,7 +10,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/helpers/cli_lib.sh"
 . "$here/helpers/toucher_lib.sh"
 . "$here/helpers/watch_lib.sh"
-planned=15
 
 tiny_vmm=$here/helpers/tiny_vmm
 
@@ -309,21 +308,7 @@ bad_usage()
 		fails 1 "no vmfork snapshot" slow -s /bin/busybox
 }
 
-clean_up()
-{
-	[ -z "$watcher" ] || kill -KILL "$watcher"
-	kill_children
-	cleanup
-} 2>/dev/null
-
-trap clean_up EXIT
-echo "TAP version 13"
-echo "1..$planned"
-
-echo 1 >$around
-start_target anon $BYTES
-hold_snapshot || exit 1
-id=$(got .snapshot)
+begin 15
 
 for name in known_times window host_faults guest_cold guest_warm guest_writes \
 		mmap_lock no_cpu by_snapshot by_process descendant probes \

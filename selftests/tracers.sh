@@ -14,9 +14,7 @@ if [ -z "$VMFORK_TEST_TRACERS" ] && ! command -v bpftrace >/dev/null; then
 fi
 . "$here/helpers/cli_lib.sh"
 . "$here/helpers/toucher_lib.sh"
-planned=8
 root=
-tracer=
 
 # They have libraries, which are below a root of their own.
 unpack()
@@ -33,7 +31,7 @@ pack()
 {
 	[ -n "$root" ] || return 0
 	umount -l "$root/proc" "$root/sys" "$root/dev"
-}
+} 2>/dev/null
 
 # with PROGRAM ARGUMENTS...: run it there
 with()
@@ -46,7 +44,7 @@ with()
 }
 
 # trace WORD PROGRAM ARGUMENTS...: in the background, until it has said the
-# word, if there is one; sets tracer, and what it prints is in $work/traced
+# word, if there is one; sets watcher, and what it prints is in $work/traced
 trace()
 {
 	local word=$1 run=
@@ -55,16 +53,16 @@ trace()
 	: >"$work/traced"
 	[ -z "$root" ] || run="chroot $root"
 	"$toucher" interruptible $run "$@" >"$work/traced" 2>&1 &
-	tracer=$!
+	watcher=$!
 	[ -z "$word" ] || wait_for "$work/traced" "$word"
 }
 
 # traced: have it end in order
 traced()
 {
-	kill -INT "$tracer"
-	wait "$tracer"
-	tracer=
+	kill -INT "$watcher"
+	wait "$watcher"
+	watcher=
 }
 
 # bpftrace_does PROGRAM: run a one-liner while the child touches pages
@@ -168,7 +166,7 @@ has_perf_event()
 {
 	local fd
 
-	for fd in "/proc/$tracer/fd/"*; do
+	for fd in "/proc/$watcher/fd/"*; do
 		case $(readlink "$fd") in
 		*perf_event*) return 0 ;;
 		esac
@@ -193,7 +191,7 @@ bpftool_shows()
 	: >"$work/traced"
 	"$toucher" interruptible "$VMFORK" faults >/dev/null \
 		2>"$work/stderr" &
-	tracer=$!
+	watcher=$!
 	wait_for "$work/stderr" Watching || return
 	with bpftool prog >"$work/traced"
 	with bpftool link >>"$work/traced"
@@ -217,22 +215,8 @@ smaps()
 		'^Private_Dirty: +40 kB' '^Anonymous: +40 kB'
 }
 
-clean_up()
-{
-	[ -z "$tracer" ] || kill -KILL "$tracer"
-	kill_children
-	pack
-	cleanup
-} 2>/dev/null
-
-trap clean_up EXIT
-echo "TAP version 13"
-echo "1..$planned"
-
-echo 1 >$around
-start_target anon $BYTES
-hold_snapshot || exit 1
-id=$(got .snapshot)
+begin 8
+trap 'pack; clean_up' EXIT
 
 check unpack unpack
 check bpftrace_by_kind by_kind

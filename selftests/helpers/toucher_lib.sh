@@ -10,6 +10,29 @@ toucher=$here/helpers/toucher
 around=/sys/module/vmfork/parameters/fault_around
 around_was=$(cat $around)
 children=
+watcher=		# what runs in the background besides, if anything
+
+# begin TESTS: so many are to come; sets target, path and id of its snapshot, by
+# which a fault maps one page
+begin()
+{
+	trap clean_up EXIT
+	echo "TAP version 13"
+	echo "1..$1"
+	echo 1 >$around
+	start_target anon $BYTES
+	hold_snapshot || exit 1
+	id=$(got .snapshot)
+}
+
+# clean_up: and have faults map what they did before
+clean_up()
+{
+	[ -z "$watcher" ] || kill -KILL "$watcher"
+	[ -z "$children" ] || kill -KILL $children
+	[ ! -e $around ] || echo "$around_was" >$around
+	cleanup
+} 2>/dev/null
 
 # start_child PATH: sets child and base; it maps the snapshot
 start_child()
@@ -41,13 +64,6 @@ touch_pages()
 		[ "$answer" = "done" ] || { note "$line: $answer"; return 1; }
 	done
 }
-
-# kill_children: and have faults map what they did before
-kill_children()
-{
-	[ -z "$children" ] || kill -KILL $children
-	[ ! -e $around ] || echo "$around_was" >$around
-} 2>/dev/null
 
 # wait_for FILE PATTERN: until a line is there
 wait_for()

@@ -6,8 +6,6 @@
 #
 # shellcheck disable=SC2154	# what they have
 
-watcher=
-
 # watch ARGUMENTS...: run vmfork and wait until it watches; sets watcher
 watch()
 {
