@@ -356,6 +356,7 @@ static int one_round(struct sweep *s, unsigned int nth, struct tally *t)
 	}
 	ret = sc->act(s);
 	hit = sweep_disarm(sc->where, nth);
+	s->hit = hit != SWEEP_MISSED;
 	if (hit == SWEEP_HIT) {
 		count(t, ret);
 	} else if (ret < 0) {
@@ -414,6 +415,7 @@ static int begin(struct sweep *s)
 	s->pipe[1] = -1;
 	s->peer = NULL;
 	s->at = NULL;
+	s->hit = false;
 	ret = s->sc->setup(s);
 	if (ret)
 		note("%s: setup: %s", s->sc->name, strerror(-ret));

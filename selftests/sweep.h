@@ -85,6 +85,7 @@ struct scenario {
  * @zero: an open /dev/zero
  * @at: an address in @view
  * @value: what @act has read
+ * @hit: something has failed in this round, or nobody knows whether it has
  */
 struct sweep {
 	const struct scenario *sc;
@@ -103,6 +104,7 @@ struct sweep {
 	int zero;
 	char *at;
 	uint64_t value;
+	bool hit;
 };
 
 /* Why this kernel can not be swept, or NULL. */
