@@ -28,8 +28,8 @@ help_and_version()
 
 	vmfork_does 0 --version && grep -q '^vmfork [0-9]' "$work/stdout" &&
 		vmfork_does 0 help || return
-	for command in capture diff export faults info prefault record reset \
-			vms help; do
+	for command in capture diff export faults heat info prefault record reset \
+			slow vms help; do
 		grep -q "^  $command " "$work/stdout" &&
 			"$VMFORK" help $command | grep -q "^Usage: vmfork $command" &&
 			"$VMFORK" $command --help | grep -q "^Usage: vmfork $command" ||
