@@ -6,13 +6,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 number=0
 status=0
 
-# expect DESCRIPTION SUMMARY EXIT-STATUS: of the KTAP on stdin
+# expect DESCRIPTION SUMMARY EXIT-STATUS [FILE]: of the KTAP on stdin, with that
+# file of skips
 expect()
 {
 	local got code
 
 	number=$((number + 1))
-	got=$("$here/ktap" | tail -n 1; exit "${PIPESTATUS[0]}")
+	got=$("$here/ktap" ${4:+skips="$4"} - | tail -n 1; exit "${PIPESTATUS[0]}")
 	code=$?
 	if [ "$got" = "$2" ] && [ $code = "$3" ]; then
 		echo "ok $number $1"
@@ -25,7 +26,7 @@ expect()
 }
 
 echo "TAP version 13"
-echo "1..13"
+echo "1..17"
 
 expect "results of a program count, not the program" \
 	"2 passed, 0 failed, 1 skipped, 0 xfail" 0 <<'END'
@@ -147,6 +148,53 @@ ok 1 a
   1..2
   ok 1 one
 ok 2 b
+END
+
+skips=$(mktemp)
+trap 'rm -f "$skips"' EXIT
+printf '%s\n' '# A comment' '' '^no (big|huge) pages$' '^no fault injection' \
+	>"$skips"
+
+expect "a test may be skipped for a known reason" \
+	"1 passed, 0 failed, 1 skipped, 0 xfail" 0 "$skips" <<'END'
+1..1
+# Subtest: a
+  1..2
+  ok 1 one # SKIP no huge pages
+  ok 2 two
+ok 1 a # 0.2 s
+END
+
+expect "for another it is a failure" \
+	"1 passed, 1 failed, 0 skipped, 0 xfail" 1 "$skips" <<'END'
+1..1
+# Subtest: a
+  1..2
+  ok 1 one # SKIP no /dev/kvm
+  ok 2 two
+ok 1 a # 0.2 s
+END
+
+expect "so may a program" \
+	"1 passed, 0 failed, 1 skipped, 0 xfail" 0 "$skips" <<'END'
+1..2
+# Subtest: a
+  1..0 # SKIP no fault injection (fail-nth)
+ok 1 a # SKIP # 0.1 s
+# Subtest: b
+ok 2 b
+END
+
+expect "for another, or for none, it is a failure, too" \
+	"1 passed, 2 failed, 0 skipped, 0 xfail" 1 "$skips" <<'END'
+1..3
+# Subtest: a
+  1..0 # SKIP no /dev/kvm
+ok 1 a # SKIP # 0.1 s
+# Subtest: b
+ok 2 b # SKIP # 0.1 s
+# Subtest: c
+ok 3 c
 END
 
 exit $status
