@@ -184,6 +184,19 @@ text()
 		grep -q "^2 events, 0 dropped" "$work/text"
 }
 
+# What can not be printed is a failure, and of the summary as well.
+unprintable()
+{
+	local option
+
+	for option in "" --summary; do
+		# shellcheck disable=SC2086	# none, or one
+		"$VMFORK" faults $option -d 0.1 >/dev/full 2>"$work/stderr"
+		[ $? = 1 ] && grep -q "could not be printed" "$work/stderr" ||
+			return
+	done
+}
+
 # --- a recording ------------------------------------------------------------
 
 # ranges reads|writes: a line "FIRST PAGES" for each
@@ -310,7 +323,7 @@ bad_usage()
 		[ "$(cat "$work/old")" = old ]
 }
 
-begin 14
+begin 15
 
 check order order
 check many many
@@ -319,6 +332,7 @@ check filters filters
 check window window
 check summary summary
 check text text
+check unprintable unprintable
 check record record
 check record_process record_process
 check overflow overflow

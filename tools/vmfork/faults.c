@@ -2,6 +2,7 @@
 /*
  * vmfork faults: the faults of mappings as they happen, or a summary of them.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,7 @@
  * @threads: by their IDs
  * @parts: by offset >> @part_shift
  * @part_shift: what that is now
+ * @status: enum status, of the last event
  */
 struct faults {
 	struct watch watch;
@@ -43,6 +45,7 @@ struct faults {
 	struct tally threads;
 	struct tally parts;
 	unsigned int part_shift;
+	int status;
 };
 
 static bool is_copied(const struct event_fault *event)
@@ -55,7 +58,7 @@ static bool is_maybe(const struct event_fault *event)
 	return event->kind == EVENT_COW && event->flags & VMFORK_COW_MAYBE;
 }
 
-static bool print_json(const struct event_fault *event)
+static int print_json(const struct event_fault *event)
 {
 	out_number("time_ns", event->time);
 	out_string("kind", kind_name(kind_index(event->kind)));
@@ -75,7 +78,7 @@ static bool print_json(const struct event_fault *event)
 	out_number("pid", event->pid);
 	out_number("tid", event->tid);
 	out_string("comm", event->comm);
-	return out_finish() == DONE;
+	return out_finish();
 }
 
 static void print_heading(void)
@@ -85,7 +88,7 @@ static void print_heading(void)
 	       "US");
 }
 
-static bool print_text(const struct event_fault *event, uint64_t start)
+static int print_text(const struct event_fault *event, uint64_t start)
 {
 	printf("%12.6f %7u %-16.16s %-10s %8llu %#14llx %#14llx %5u",
 	       (event->time - start) / 1e9, event->tid, event->comm,
@@ -96,29 +99,35 @@ static bool print_text(const struct event_fault *event, uint64_t start)
 	else
 		printf(" %9.1f%s\n", event->ns / 1e3,
 		       is_copied(event) ? " copied" : "");
-	return !ferror(stdout);
+	return out_flush();
 }
 
-static bool count_in(struct faults *faults, const struct event_fault *event)
+static int fail_counting(void)
+{
+	return failure(FAILED, ENOMEM,
+		       "There is no memory for the counts: free some, then try again.");
+}
+
+static int count_in(struct faults *faults, const struct event_fault *event)
 {
 	struct group *thread, *part;
 
 	group_add(&faults->kinds[kind_index(event->kind)], event);
 	thread = tally_at(&faults->threads, event->tid);
 	if (!thread)
-		return false;
+		return fail_counting();
 	thread->pid = event->pid;
 	memcpy(thread->comm, event->comm, sizeof(thread->comm));
 	group_add(thread, event);
 	part = tally_at(&faults->parts, event->offset >> faults->part_shift);
 	if (!part)
-		return false;
+		return fail_counting();
 	group_add(part, event);
 	while (faults->parts.nr > MAX_PARTS) {
 		tally_halve(&faults->parts);
 		faults->part_shift++;
 	}
-	return true;
+	return DONE;
 }
 
 static bool take(void *context, const void *data)
@@ -129,10 +138,12 @@ static bool take(void *context, const void *data)
 	if (!faults->count++)
 		faults->start = event->time;
 	if (faults->summary)
-		return count_in(faults, event);
-	if (out_is_json())
-		return print_json(event);
-	return print_text(event, faults->start);
+		faults->status = count_in(faults, event);
+	else if (out_is_json())
+		faults->status = print_json(event);
+	else
+		faults->status = print_text(event, faults->start);
+	return faults->status == DONE;
 }
 
 static uint64_t writes_of(const struct group *group)
@@ -248,7 +259,7 @@ static int report(struct faults *faults, uint64_t drops, uint64_t ns)
 	if (!faults->summary && !out_is_json()) {
 		printf("%" PRIu64 " events, %" PRIu64 " dropped, in %.1f s\n",
 		       faults->count, drops, ns / 1e9);
-		return ferror(stdout) ? FAILED : DONE;
+		return out_flush();
 	}
 	report_end(faults, drops, ns);
 	if (!faults->summary)
@@ -260,7 +271,7 @@ static int report(struct faults *faults, uint64_t drops, uint64_t ns)
 	if (status || out_is_json())
 		return status;
 	print_histograms(faults);
-	return ferror(stdout) ? FAILED : DONE;
+	return out_flush();
 }
 
 static int follow(struct faults *faults, struct faults_bpf *skel)
@@ -279,6 +290,8 @@ static int follow(struct faults *faults, struct faults_bpf *skel)
 	faults->watch.until.live = !faults->summary;
 	if (!status)
 		status = bpf_ring_follow(ring, &faults->watch.until, &ns);
+	if (!status)
+		status = faults->status;
 	if (!status) {
 		uint64_t drops = bpf_ring_drops(ring);
 

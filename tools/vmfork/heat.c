@@ -136,7 +136,13 @@ static void make_title(struct heat_command *command)
 
 /* --- what comes out ------------------------------------------------------- */
 
-static void print_picture(const struct heat_command *command, bool in_place)
+static int fail_memory(void)
+{
+	return failure(FAILED, ENOMEM,
+		       "Memory is short: free some, then try again.");
+}
+
+static int print_picture(const struct heat_command *command, bool in_place)
 {
 	struct heat_view view;
 	size_t len;
@@ -147,13 +153,15 @@ static void print_picture(const struct heat_command *command, bool in_place)
 	view.in_place = in_place;
 	/* At once, so that a terminal shows no half of it. */
 	to = open_memstream(&text, &len);
-	if (!to)
-		return;
-	heat_print(to, &command->heat.map, &view);
-	if (!fclose(to))
-		fwrite(text, 1, len, stdout);
+	if (to)
+		heat_print(to, &command->heat.map, &view);
+	if (!to || fclose(to)) {
+		free(text);
+		return fail_memory();
+	}
+	fwrite(text, 1, len, stdout);
 	free(text);
-	fflush(stdout);
+	return out_flush();
 }
 
 static void report_mappings(const struct heat *heat)
@@ -240,8 +248,7 @@ static int write_svg(const struct heat_command *command)
 		heat_svg(to, &command->heat.map);
 	if (!to || fclose(to)) {
 		free(text);
-		return failure(FAILED, ENOMEM,
-			       "Memory is short: free some, then try again.");
+		return fail_memory();
 	}
 	status = save_open(&save, command->svg, command->force);
 	if (!status)
@@ -265,9 +272,10 @@ static int follow(struct heat_command *command, bool show)
 	while (go_on) {
 		if (show) {
 			status = heat_take(&command->heat);
+			if (!status)
+				status = print_picture(command, true);
 			if (status)
 				return status;
-			print_picture(command, true);
 		}
 		passed = now_ns() - command->start;
 		next = command->interval;
@@ -305,8 +313,7 @@ static int watch_and_tell(struct heat_command *command)
 		return status;
 	if (out_is_json())
 		return report(command);
-	print_picture(command, false);
-	return ferror(stdout) ? FAILED : DONE;
+	return print_picture(command, false);
 }
 
 static int heat_open(struct heat_command *command)

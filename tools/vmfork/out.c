@@ -279,6 +279,15 @@ static void print_json(json_object *record)
 					    JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
+int out_flush(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return DONE;
+	fprintf(stderr, "vmfork: The result could not be printed: %s.\n",
+		strerror(errno));
+	return FAILED;
+}
+
 int out_finish(void)
 {
 	json_object *record = stack[0];
@@ -290,11 +299,7 @@ int out_finish(void)
 	else
 		print_group(record, 0);
 	json_object_put(record);
-	if (!fflush(stdout) && !ferror(stdout))
-		return DONE;
-	fprintf(stderr, "vmfork: The result could not be printed: %s.\n",
-		strerror(errno));
-	return FAILED;
+	return out_flush();
 }
 
 static void discard(void)

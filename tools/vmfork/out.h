@@ -35,6 +35,13 @@ void out_number(const char *name, uint64_t value);
 void out_bytes(const char *name, uint64_t value);
 void out_nanoseconds(const char *name, uint64_t value);
 
+/**
+ * out_flush() - after the last of what is printed without a record
+ *
+ * Return: enum status, and has told that it could not be printed.
+ */
+int out_flush(void);
+
 /** out_none() - there is no such value: null, in text "-" */
 void out_none(const char *name);
 

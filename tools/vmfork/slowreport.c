@@ -260,7 +260,7 @@ static int report_text(const struct slow_result *result)
 		print_lives(&result->lives[i], nr);
 	}
 	print_advice(result, &sum);
-	return fflush(stdout) || ferror(stdout) ? FAILED : DONE;
+	return out_flush();
 }
 
 int slow_report(const struct slow_result *result)
