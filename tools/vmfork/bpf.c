@@ -168,22 +168,22 @@ int bpf_ring_read(struct bpf_ring *ring)
 	return nr < 0 ? bpf_failed(nr) : DONE;
 }
 
-uint64_t bpf_ring_drops(const struct bpf_ring *ring)
+int bpf_ring_drops(const struct bpf_ring *ring, uint64_t *drops)
 {
-	int nr = libbpf_num_possible_cpus();
-	uint64_t *counts, sum = 0;
+	int nr = libbpf_num_possible_cpus(), err;
+	uint64_t *counts;
 	__u32 zero = 0;
 
-	if (nr <= 0)
-		return 0;
+	if (nr < 0)
+		return bpf_failed(nr);
 	counts = calloc(nr, sizeof(*counts));
-	if (counts && !bpf_map_lookup_elem(bpf_map__fd(ring->drops), &zero,
-					   counts)) {
-		while (nr--)
-			sum += counts[nr];
-	}
+	if (!counts)
+		return bpf_failed(-ENOMEM);
+	err = bpf_map_lookup_elem(bpf_map__fd(ring->drops), &zero, counts);
+	for (*drops = 0; !err && nr; nr--)
+		*drops += counts[nr - 1];
 	free(counts);
-	return sum;
+	return err ? bpf_failed(err) : DONE;
 }
 
 static uint64_t now_ns(void)

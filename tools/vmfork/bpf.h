@@ -94,7 +94,7 @@ void bpf_ring_close(struct bpf_ring *ring);
 int bpf_ring_read(struct bpf_ring *ring);
 
 /** bpf_ring_drops() - how many events were lost since bpf_start() */
-uint64_t bpf_ring_drops(const struct bpf_ring *ring);
+int bpf_ring_drops(const struct bpf_ring *ring, uint64_t *drops);
 
 /**
  * struct bpf_until - when to stop

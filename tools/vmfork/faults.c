@@ -277,7 +277,7 @@ static int report(struct faults *faults, uint64_t drops, uint64_t ns)
 static int follow(struct faults *faults, struct faults_bpf *skel)
 {
 	struct bpf_ring *ring;
-	uint64_t ns;
+	uint64_t drops, ns;
 	int status;
 
 	status = bpf_ring_open(&ring, skel->maps.ring, skel->maps.drops, take,
@@ -292,9 +292,9 @@ static int follow(struct faults *faults, struct faults_bpf *skel)
 		status = bpf_ring_follow(ring, &faults->watch.until, &ns);
 	if (!status)
 		status = faults->status;
+	if (!status)
+		status = bpf_ring_drops(ring, &drops);
 	if (!status) {
-		uint64_t drops = bpf_ring_drops(ring);
-
 		status = report(faults, drops, ns);
 		watch_warn(drops);
 	}

@@ -198,11 +198,14 @@ static int follow(struct record *record, struct record_bpf *skel)
 	status = watch_begins(&record->watch);
 	if (!status)
 		status = bpf_ring_follow(ring, &record->watch.until, &ns);
+	if (!status)
+		status = noted(record);
+	if (!status)
+		status = bpf_ring_drops(ring, &record->ws.dropped);
 	record->ws.faults = record->events;
-	record->ws.dropped = bpf_ring_drops(ring);
 	record->ws.seconds = ns / 1e9;
 	bpf_ring_close(ring);
-	return status ? status : noted(record);
+	return status;
 }
 
 static int watch_accesses(struct record *record)
