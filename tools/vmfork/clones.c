@@ -6,13 +6,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "clones.h"
+#include "grow.h"
+#include "out.h"
 #include "parse.h"
 
 #define PAGE_SIZE	4096ULL
@@ -27,7 +30,7 @@ static bool add_mapping(struct clones *clones,
 {
 	struct clone_mapping *list;
 
-	list = reallocarray(clones->mappings, clones->nr + 1, sizeof(*list));
+	list = grow(clones->mappings, clones->nr, sizeof(*list));
 	if (!list)
 		return false;
 	clones->mappings = list;
@@ -96,10 +99,40 @@ int clones_find(struct clones *clones, int pid, uint64_t snapshot)
 	return err == -ENOMEM ? err : 0;
 }
 
+int clones_of(struct clones *clones, int pid, uint64_t snapshot)
+{
+	int err = clones_find(clones, pid, snapshot);
+
+	if (!err)
+		return DONE;
+	return failure(FAILED, -err,
+		       "The mappings of process %d can not be read: run as root, or with CAP_SYS_PTRACE in its user namespace.",
+		       pid);
+}
+
 void clones_free(struct clones *clones)
 {
 	free(clones->mappings);
 	memset(clones, 0, sizeof(*clones));
+}
+
+void clone_path(const struct clone_mapping *mapping, char *path, size_t room)
+{
+	snprintf(path, room, "/proc/%d/map_files/%llx-%llx", mapping->pid,
+		 (unsigned long long)mapping->addr,
+		 (unsigned long long)(mapping->addr + mapping->len));
+}
+
+bool clone_size(const struct clone_mapping *mapping, uint64_t *size)
+{
+	struct stat st;
+	char path[80];
+
+	clone_path(mapping, path, sizeof(path));
+	if (stat(path, &st))
+		return false;
+	*size = st.st_size;
+	return true;
 }
 
 static enum clone_page page_of(uint64_t entry)

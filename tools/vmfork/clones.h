@@ -6,6 +6,7 @@
 #ifndef VMFORK_CLONES_H
 #define VMFORK_CLONES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,20 @@ struct clones {
  */
 int clones_find(struct clones *clones, int pid, uint64_t snapshot);
 
+/**
+ * clones_of() - clones_find() for a command that is about one process
+ *
+ * Return: enum status, after a failure().
+ */
+int clones_of(struct clones *clones, int pid, uint64_t snapshot);
+
 void clones_free(struct clones *clones);
+
+/** clone_path() - of the file that is mapped: in /proc/PID/map_files */
+void clone_path(const struct clone_mapping *mapping, char *path, size_t room);
+
+/** clone_size() - of the snapshot; false for who may not follow that path */
+bool clone_size(const struct clone_mapping *mapping, uint64_t *size);
 
 /** enum clone_page - what a mapping has for a page of the snapshot */
 enum clone_page {

@@ -3,11 +3,9 @@
  * vmfork heat: show which memory of a snapshot is read, written and shared.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "bpf.h"
@@ -51,61 +49,31 @@ static uint64_t now_ns(void)
 
 /* --- of what -------------------------------------------------------------- */
 
-static int fail_no_mapping(int pid)
-{
-	return failure(FAILED, ENOENT,
-		       "Process %d maps no snapshot: give one that is a clone, or was captured.",
-		       pid);
-}
-
 /* How large the snapshot is: what a mapping says, or at least what it maps */
 static uint64_t size_of(const struct clones *clones)
 {
-	uint64_t size = 0;
-	char path[80];
-	struct stat st;
+	uint64_t each, size = 0;
 	size_t i;
 
 	for (i = 0; i < clones->nr; i++) {
 		const struct clone_mapping *mapping = &clones->mappings[i];
 
-		snprintf(path, sizeof(path),
-			 "/proc/%d/map_files/%" PRIx64 "-%" PRIx64,
-			 mapping->pid, mapping->addr,
-			 mapping->addr + mapping->len);
-		if (!stat(path, &st) && (uint64_t)st.st_size > size)
-			size = st.st_size;
-		if (mapping->offset + mapping->len > size)
-			size = mapping->offset + mapping->len;
+		if (!clone_size(mapping, &each))
+			each = mapping->offset + mapping->len;
+		if (each > size)
+			size = each;
 	}
 	return size;
 }
 
 /* A process is watched by whatever it maps, as a capture changes that. */
-static int find_size(struct heat *heat)
+static int find_size(struct heat_command *command)
 {
 	struct clones clones;
-	int err, status = DONE;
-	size_t i;
+	int status = watch_clones(&command->watch, &clones);
 
-	err = clones_find(&clones, heat->pid, 0);
-	if (err)
-		status = failure(FAILED, -err,
-				 "The mappings of process %d can not be read: run as root, or with CAP_SYS_PTRACE in its user namespace.",
-				 heat->pid);
-	else if (!clones.nr)
-		status = fail_no_mapping(heat->pid);
-	for (i = 1; !status && i < clones.nr; i++) {
-		const struct clone_mapping *mapping = &clones.mappings[i];
-
-		if (mapping->snapshot == clones.mappings[0].snapshot)
-			continue;
-		status = failure(FAILED, EINVAL,
-				 "Process %d maps several snapshots: say which by -s, such as /proc/%d/map_files/%"
-				 PRIx64 "-%" PRIx64 ".", heat->pid, heat->pid,
-				 mapping->addr, mapping->addr + mapping->len);
-	}
-	heat->size = status ? 0 : size_of(&clones);
+	if (!status)
+		command->heat.size = size_of(&clones);
 	clones_free(&clones);
 	return status;
 }
@@ -325,7 +293,7 @@ static int heat_open(struct heat_command *command)
 	heat->snapshot = command->watch.info.id;
 	heat->size = command->watch.info.snapshot_size;
 	if (!status && !heat->snapshot)
-		status = find_size(heat);
+		status = find_size(command);
 	if (status)
 		return status;
 	make_title(command);

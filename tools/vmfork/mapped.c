@@ -6,59 +6,34 @@
  * /proc/PID/map_files leads to does, for who may follow it.  Who may not is
  * told apart by what is mapped only: never beyond the end of the snapshot.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <stdbool.h>
 
 #include "cli.h"
+#include "clones.h"
 #include "mapped.h"
-#include "open.h"
 #include "out.h"
 
 /* A search: how many mappings there are that are not what is looked for */
 struct search {
 	struct mapped *mapped;
 	int pid;
-	uint64_t id, size;
+	uint64_t size;
 	uint64_t other_size;		/* of a snapshot, 0 if there is none */
 	uint64_t other_id;		/* another of the same size, or 0 */
 	bool full;
 };
 
-/* Return: whether this line is of a mapping of a snapshot. */
-static bool parse_line(const char *line, struct vmfork_region *region,
-		       uint64_t *id)
-{
-	unsigned long long start, end, offset, number;
-
-	if (sscanf(line, "%llx-%llx %*4s %llx %*s %*u /vmfork:%llu",
-		   &start, &end, &offset, &number) != 4)
-		return false;
-	*id = number;
-	*region = (struct vmfork_region){
-		.addr = start, .len = end - start, .offset = offset,
-	};
-	return true;
-}
-
 static uint64_t size_of(const struct search *search,
-			const struct vmfork_region *region)
+			const struct clone_mapping *mapping)
 {
-	uint64_t end = region->offset + region->len;
-	char link[96];
-	struct stat st;
+	uint64_t end = mapping->offset + mapping->len, size;
 
-	snprintf(link, sizeof(link),
-		 "/proc/%d/map_files/%llx-%llx", search->pid, region->addr,
-		 region->addr + region->len);
-	if (!stat(link, &st))
-		return st.st_size;
+	if (clone_size(mapping, &size))
+		return size;
 	return end > search->size ? end : search->size;
 }
 
-static void add(struct search *search, const struct vmfork_region *region)
+static void add(struct search *search, const struct clone_mapping *mapping)
 {
 	struct mapped *mapped = search->mapped;
 	struct vmfork_region *last = mapped->regions;
@@ -66,31 +41,32 @@ static void add(struct search *search, const struct vmfork_region *region)
 	if (mapped->nr)
 		last += mapped->nr - 1;
 	/* Slices of a capture ahead follow one another. */
-	if (mapped->nr && last->addr + last->len == region->addr &&
-	    last->offset + last->len == region->offset)
-		last->len += region->len;
+	if (mapped->nr && last->addr + last->len == mapping->addr &&
+	    last->offset + last->len == mapping->offset)
+		last->len += mapping->len;
 	else if (mapped->nr < VMFORK_MAX_REGIONS)
-		mapped->regions[mapped->nr++] = *region;
+		mapped->regions[mapped->nr++] = (struct vmfork_region){
+			.addr = mapping->addr,
+			.len = mapping->len,
+			.offset = mapping->offset,
+		};
 	else
 		search->full = true;
 }
 
-static void consider(struct search *search, const struct vmfork_region *region,
-		     uint64_t id)
+static void consider(struct search *search,
+		     const struct clone_mapping *mapping)
 {
 	struct mapped *mapped = search->mapped;
-	uint64_t size;
+	uint64_t size = size_of(search, mapping);
 
-	if (search->id && search->id != id)
-		return;
-	size = size_of(search, region);
 	if (size != search->size) {
 		search->other_size = size;
-	} else if (mapped->nr && mapped->id != id) {
-		search->other_id = id;
+	} else if (mapped->nr && mapped->id != mapping->snapshot) {
+		search->other_id = mapping->snapshot;
 	} else {
-		mapped->id = id;
-		add(search, region);
+		mapped->id = mapping->snapshot;
+		add(search, mapping);
 	}
 }
 
@@ -123,27 +99,16 @@ static int judge(const struct search *search)
 
 int mapped_find(int pid, uint64_t id, uint64_t size, struct mapped *mapped)
 {
-	struct search search = {
-		.mapped = mapped, .pid = pid, .id = id, .size = size,
-	};
-	struct vmfork_region region;
-	char name[32], *line = NULL;
-	size_t room = 0;
-	FILE *maps;
+	struct search search = { .mapped = mapped, .pid = pid, .size = size };
+	struct clones clones;
+	int status;
+	size_t i;
 
 	mapped->nr = 0;
 	mapped->id = 0;
-	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
-	maps = fopen(name, "re");
-	if (!maps)
-		return fail_open(name);
-	while (getline(&line, &room, maps) >= 0) {
-		uint64_t found;
-
-		if (parse_line(line, &region, &found))
-			consider(&search, &region, found);
-	}
-	free(line);
-	fclose(maps);
-	return judge(&search);
+	status = clones_of(&clones, pid, id);
+	for (i = 0; !status && i < clones.nr; i++)
+		consider(&search, &clones.mappings[i]);
+	clones_free(&clones);
+	return status ? status : judge(&search);
 }

@@ -60,9 +60,19 @@ static int check_namespace(void)
 		       "A process can be watched only from the host's PID namespace: run vmfork there, or give a snapshot in place of -p.");
 }
 
+/* Its ID is all that is needed; nobody is to keep it for us. */
+static int ask_path(struct watch *watch, const char *path)
+{
+	int fd, status = open_snapshot(path, &fd, &watch->info);
+
+	if (!status)
+		close(fd);
+	return status;
+}
+
 int watch_open(struct watch *watch)
 {
-	int fd, status = bpf_module();
+	int status = bpf_module();
 
 	watch->until.pidfd = -1;
 	if (!status && watch->pid) {
@@ -70,12 +80,8 @@ int watch_open(struct watch *watch)
 		if (!status)
 			status = open_process(watch->pid, &watch->until.pidfd);
 	}
-	if (!status && watch->path) {
-		status = open_snapshot(watch->path, &fd, &watch->info);
-		/* Its ID is all that is needed; nobody is to keep it for us. */
-		if (!status)
-			close(fd);
-	}
+	if (!status && watch->path)
+		status = ask_path(watch, watch->path);
 	return status;
 }
 
@@ -109,60 +115,41 @@ void watch_warn(uint64_t drops)
 			drops);
 }
 
-/* Whether a line of /proc/PID/maps is a mapping of a snapshot, and of which. */
-static bool is_mapping(const char *line, char *addresses, uint64_t *id)
+int watch_clones(const struct watch *watch, struct clones *clones)
 {
-	unsigned long long number;
-	char end;
+	int status = clones_of(clones, watch->pid, 0);
+	const struct clone_mapping *first = clones->mappings, *each = first;
+	char path[80];
 
-	if (sscanf(line, "%63s %*s %*s %*s %*s /vmfork:%llu (deleted%c",
-		   addresses, &number, &end) != 3 || end != ')')
-		return false;
-	*id = number;
-	return true;
-}
-
-static int find_mapping(const struct watch *watch, FILE *maps, char *path,
-			size_t size)
-{
-	char line[512], addresses[64];
-	uint64_t id, found = 0;
-
-	while (fgets(line, sizeof(line), maps)) {
-		if (!is_mapping(line, addresses, &id) || id == found)
-			continue;
-		if (found)
-			return failure(FAILED, 0,
-				       "Process %d maps snapshot %llu and snapshot %llu: choose one by -s PATH.",
-				       watch->pid, (unsigned long long)found,
-				       (unsigned long long)id);
-		found = id;
-		snprintf(path, size, "/proc/%d/map_files/%s", watch->pid,
-			 addresses);
-	}
-	if (!found)
+	if (status)
+		return status;
+	if (!clones->nr)
 		return failure(FAILED, ENOENT,
 			       "Process %d maps no snapshot: give one that does, or a snapshot by -s PATH.",
 			       watch->pid);
+	while (++each < first + clones->nr) {
+		if (each->snapshot == first->snapshot)
+			continue;
+		clone_path(each, path, sizeof(path));
+		return failure(FAILED, EINVAL,
+			       "Process %d maps snapshots %" PRIu64 " and %" PRIu64
+			       ": choose one by -s PATH, such as %s.",
+			       watch->pid, first->snapshot, each->snapshot, path);
+	}
 	return DONE;
 }
 
 int watch_find_snapshot(struct watch *watch)
 {
-	char path[128];
-	int fd, status;
-	FILE *maps;
+	struct clones clones;
+	char path[80];
+	int status;
 
-	snprintf(path, sizeof(path), "/proc/%d/maps", watch->pid);
-	maps = fopen(path, "re");
-	if (!maps)
-		return fail_open(path);
-	status = find_mapping(watch, maps, path, sizeof(path));
-	fclose(maps);
-	if (status)
-		return status;
-	status = open_snapshot(path, &fd, &watch->info);
-	if (!status)
-		close(fd);
+	status = watch_clones(watch, &clones);
+	if (!status) {
+		clone_path(clones.mappings, path, sizeof(path));
+		status = ask_path(watch, path);
+	}
+	clones_free(&clones);
 	return status;
 }

@@ -11,6 +11,7 @@
 #include <vmfork.h>
 
 #include "bpf.h"
+#include "clones.h"
 
 /**
  * struct watch - what is watched
@@ -58,10 +59,19 @@ int watch_option(struct watch *watch, int option);
 int watch_open(struct watch *watch);
 
 /**
+ * watch_clones() - where the process maps a snapshot
+ * @watch: after watch_open()
+ * @clones: out; clones_free() it in any case
+ *
+ * It has to map one, and only one.
+ */
+int watch_clones(const struct watch *watch, struct clones *clones);
+
+/**
  * watch_find_snapshot() - of a process, when no snapshot was given
  * @watch: after watch_open()
  *
- * It has to map one, and only one.
+ * By watch_clones().
  */
 int watch_find_snapshot(struct watch *watch);
 
