@@ -323,7 +323,17 @@ bad_usage()
 		[ "$(cat "$work/old")" = old ]
 }
 
-begin 15
+# Elsewhere processes have other numbers; snapshots are the same.
+other_namespace()
+{
+	unshare -pf "$VMFORK" faults -p 1 >"$work/stdout" \
+		2>"$work/stderr"
+	[ $? = 1 ] && grep -q "host's PID namespace" "$work/stderr" &&
+		unshare -pf "$VMFORK" faults -s "$path" -d 0.1 \
+			>"$work/stdout" 2>"$work/stderr"
+}
+
+begin 16
 
 check order order
 check many many
@@ -339,6 +349,7 @@ check overflow overflow
 check endings endings
 check unprivileged unprivileged
 check bad_usage bad_usage
+check other_namespace other_namespace
 check huge huge
 
 exit $failed

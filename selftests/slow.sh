@@ -308,11 +308,25 @@ bad_usage()
 		fails 1 "no vmfork snapshot" slow -s /bin/busybox
 }
 
-begin 15
+# Elsewhere processes have other numbers: another one would be followed.
+other_namespace()
+{
+	local arguments
+
+	for arguments in "-p 1" "-- true" "-d 0.1"; do
+		# shellcheck disable=SC2086	# several words
+		unshare -pf "$VMFORK" slow $arguments \
+			>"$work/stdout" 2>"$work/stderr"
+		[ $? = 1 ] && grep -q "host's PID namespace" "$work/stderr" ||
+			return
+	done
+}
+
+begin 16
 
 for name in known_times window host_faults guest_cold guest_warm guest_writes \
 		mmap_lock no_cpu by_snapshot by_process descendant probes \
-		text unprivileged bad_usage; do
+		text unprivileged bad_usage other_namespace; do
 	check $name $name
 done
 

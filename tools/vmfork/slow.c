@@ -2,59 +2,17 @@
 /*
  * vmfork slow: say where the first second of a clone went.
  */
-#include <unistd.h>
-
-#include <vmfork.h>
-
-#include "bpf.h"
 #include "cli.h"
-#include "open.h"
 #include "out.h"
-#include "parse.h"
 #include "signals.h"
 #include "slow.h"
+#include "watch.h"
 
-static int take_option(struct slow_job *job, const char **path, int option)
+static int check(const struct watch *watch, char **command)
 {
-	switch (option) {
-	case 'p':
-		if (parse_id(optarg, &job->pid) && job->pid)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no process id: give a number above 0.",
-			       optarg);
-	case 's':
-		*path = optarg;
-		return DONE;
-	case 'd':
-		if (parse_seconds(optarg, &job->seconds_ns) && job->seconds_ns)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no time: give seconds, such as 0.5.",
-			       optarg);
-	default:
-		return BAD_USAGE;
-	}
-}
-
-static int check(const struct slow_job *job, const char *path)
-{
-	if (job->pid && (path || job->command))
+	if (watch->pid && (watch->path || command))
 		return failure(BAD_USAGE, 0,
 			       "-p PID is a process that runs already: give neither -s nor a command with it.");
-	return bpf_module();
-}
-
-static int find_snapshot(struct slow_job *job, const char *path)
-{
-	struct vmfork_info info;
-	int fd, status;
-
-	status = open_snapshot(path, &fd, &info);
-	if (status)
-		return status;
-	close(fd);
-	job->snapshot = info.id;
 	return DONE;
 }
 
@@ -84,22 +42,32 @@ static int run_slow(int argc, char **argv)
 		COMMON_LONG,
 		{ 0 }
 	};
-	struct slow_job job = { .seconds_ns = 1000000000 };
-	const char *path = NULL;
+	struct watch watch = { .until.duration = 1000000000 };
+	struct slow_job job = { 0 };
 	int option, status;
 
 	while ((option = next_option(&command_slow, argc, argv,
 				     "p:s:d:" COMMON_SHORT, options)) != -1) {
-		status = take_option(&job, &path, option);
+		if (option == '?')
+			return BAD_USAGE;
+		status = watch_option(&watch, option);
 		if (status)
 			return status;
 	}
 	if (optind < argc)
 		job.command = argv + optind;
+	status = check(&watch, job.command);
+	if (status)
+		return status;
+	status = watch_open(&watch);
+	/* Whichever process it will be, the programs have the host's number. */
+	if (!status)
+		status = watch_namespace();
+	watch_close(&watch);
+	job.pid = watch.pid;
+	job.snapshot = watch.info.id;
+	job.seconds_ns = watch.until.duration;
 	job.anybody = !job.pid && !job.command;
-	status = check(&job, path);
-	if (!status && path)
-		status = find_snapshot(&job, path);
 	return status ? status : follow_and_report(&job);
 }
 

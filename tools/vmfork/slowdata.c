@@ -22,7 +22,6 @@
 
 #include "bpf.h"
 #include "cli.h"
-#include "open.h"
 #include "out.h"
 #include "parse.h"
 #include "signals.h"
@@ -485,18 +484,10 @@ static int follow(const struct slow_job *job, struct slow_bpf *bpf,
 
 int slow_follow(const struct slow_job *job, struct slow_result *result)
 {
-	struct slow_bpf *bpf;
-	int pidfd, status;
+	struct slow_bpf *bpf = slow_bpf__open();
+	int status = bpf_ready(bpf);
 
 	memset(result, 0, sizeof(*result));
-	if (job->pid) {
-		status = open_process(job->pid, &pidfd);
-		if (status)
-			return status;
-		close(pidfd);
-	}
-	bpf = slow_bpf__open();
-	status = bpf_ready(bpf);
 	if (!status)
 		status = attach(job, bpf, result);
 	if (!status)

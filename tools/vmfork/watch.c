@@ -49,15 +49,14 @@ int watch_option(struct watch *watch, int option)
 	}
 }
 
-/* The programs compare it with the number that it has there. */
-static int check_namespace(void)
+int watch_namespace(void)
 {
 	struct stat st;
 
 	if (stat("/proc/self/ns/pid", &st) || st.st_ino == PROC_PID_INIT_INO)
 		return DONE;
 	return failure(FAILED, EXDEV,
-		       "A process can be watched only from the host's PID namespace: run vmfork there, or give a snapshot in place of -p.");
+		       "A process can be watched only from the host's PID namespace: run vmfork there, or watch a snapshot by faults, record or heat.");
 }
 
 /* Its ID is all that is needed; nobody is to keep it for us. */
@@ -76,7 +75,7 @@ int watch_open(struct watch *watch)
 
 	watch->until.pidfd = -1;
 	if (!status && watch->pid) {
-		status = check_namespace();
+		status = watch_namespace();
 		if (!status)
 			status = open_process(watch->pid, &watch->until.pidfd);
 	}

@@ -51,6 +51,13 @@ struct watch {
 int watch_option(struct watch *watch, int option);
 
 /**
+ * watch_namespace() - that processes have the numbers here that the programs see
+ *
+ * watch_open() asks for itself where there is a process.
+ */
+int watch_namespace(void);
+
+/**
  * watch_open() - look at what is to be watched, after the last option
  * @watch: all zero but for watch_option()
  *
