@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bpf.h"
 #include "cli.h"
+#include "clock.h"
 #include "out.h"
 #include "signals.h"
 
@@ -184,14 +184,6 @@ int bpf_ring_drops(const struct bpf_ring *ring, uint64_t *drops)
 		*drops += counts[nr - 1];
 	free(counts);
 	return err ? bpf_failed(err) : DONE;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
 /* Milliseconds until there is something to look at, or it is over */

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bpf.h"
 #include "cli.h"
+#include "clock.h"
 #include "heat.h"
 #include "out.h"
 #include "parse.h"
@@ -38,14 +38,6 @@ struct heat_command {
 	uint64_t start;
 	char title[128];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* --- of what -------------------------------------------------------------- */
 

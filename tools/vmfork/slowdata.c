@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -22,6 +21,7 @@
 
 #include "bpf.h"
 #include "cli.h"
+#include "clock.h"
 #include "out.h"
 #include "parse.h"
 #include "signals.h"
@@ -32,14 +32,6 @@
 #define LOOK_EVERY	20
 
 static pid_t command_pid;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
 
 /* --- the hooks ------------------------------------------------------------- */
 

@@ -14,20 +14,13 @@
 #include <sys/pidfd.h>
 #include <time.h>
 
+#include "clock.h"
 #include "signals.h"
 #include "stop.h"
 
 #define TIMEOUT_NS	5000000000ULL
 #define FIRST_WAIT_NS	20000
 #define LONGEST_WAIT_NS	2000000
-
-static unsigned long long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 /* The letter behind the name, which may have anything in it; 0 if it is gone */
 static char thread_state(int pid, const char *tid)
@@ -73,7 +66,7 @@ static int all_still(int pid)
 
 static int wait_still(const struct stop *stop)
 {
-	unsigned long long until = now_ns() + TIMEOUT_NS;
+	uint64_t until = now_ns() + TIMEOUT_NS;
 	struct timespec wait = { .tv_nsec = FIRST_WAIT_NS };
 	int still;
 
