@@ -256,7 +256,8 @@ struct vmfork_ws_options {
 
 /**
  * struct vmfork_ws_result - what was done
- * @pages_mapped: that were not before
+ * @pages_mapped: that were not before; of vmfork_ws_apply_kvm(), all that are
+ *	now
  * @pages_copied: that were not private before
  * @pages_outside: pages of the ranges that lie in none of the regions, or
  *	where the guest has no memory; they were left out

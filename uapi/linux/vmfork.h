@@ -475,7 +475,7 @@ enum vmfork_fault_kind {
  * VMFORK_FAULT_COPIED - a flag of tracepoint vmfork_fault
  *
  * The page in the snapshot is a copy that the capture made; without the flag,
- * it was stolen.
+ * it was stolen, or there is none.
  */
 #define VMFORK_FAULT_COPIED	(1U << 0)
 
