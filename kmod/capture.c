@@ -19,6 +19,7 @@
 
 #include "capture.h"
 #include "mapping.h"
+#include "names.h"
 #include "owner.h"
 #include "piece.h"
 #include "recapture.h"
@@ -43,6 +44,7 @@
  * @wiped: pages of the regions that were left out
  * @slice_ns: how long the mmap lock may be held at a time
  * @slices: file of the mapping that slices are made part of, or NULL
+ * @into: file of vmforkfs that becomes the snapshot's, or NULL
  */
 struct vmfork_job {
 	struct vmfork_capture arg;
@@ -54,6 +56,7 @@ struct vmfork_job {
 	u64 wiped;
 	u64 slice_ns;
 	struct file *slices;
+	struct file *into;
 };
 
 static int refuse(struct vmfork_job *job, u32 reason, u64 addr)
@@ -452,14 +455,26 @@ out_mm:
 
 static void clear_results(struct vmfork_capture *arg)
 {
-	/* All that follows the inputs. */
+	s32 into_fd = arg->into_fd;
+	u64 slice_ns = arg->slice_ns;
+
+	/* All that follows the inputs, but for those that came later. */
 	memset_after(arg, 0, snapshot_size);
+	arg->slice_ns = slice_ns;
+	arg->into_fd = into_fd;
+}
+
+static bool flags_are_valid(const struct vmfork_capture *arg)
+{
+	if (arg->reserved || (arg->into_fd && !(arg->flags & VMFORK_CAPTURE_INTO)))
+		return false;
+	return !arg->flags || arg->flags == VMFORK_CAPTURE_PREARM ||
+	       arg->flags == VMFORK_CAPTURE_INTO;
 }
 
 static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 		   u32 *size)
 {
-	u64 slice_ns;
 	int err;
 
 	if (get_user(*size, &arg->size))
@@ -469,13 +484,11 @@ static int get_arg(struct vmfork_job *job, struct vmfork_capture __user *arg,
 	err = copy_struct_from_user(&job->arg, sizeof(job->arg), arg, *size);
 	if (err)
 		return err;
-	if (job->arg.flags & ~VMFORK_CAPTURE_PREARM || !job->arg.nr_regions ||
+	if (!flags_are_valid(&job->arg) || !job->arg.nr_regions ||
 	    job->arg.nr_regions > VMFORK_MAX_REGIONS)
 		return -EINVAL;
-	slice_ns = job->arg.slice_ns;
 	clear_results(&job->arg);
-	job->arg.slice_ns = slice_ns;
-	job->slice_ns = slice_ns ?: NSEC_PER_MSEC;
+	job->slice_ns = job->arg.slice_ns ?: NSEC_PER_MSEC;
 	return 0;
 }
 
@@ -525,6 +538,43 @@ static int capture_ahead(struct vmfork_job *job,
 	return put_results(job, arg, size) ?: err;
 }
 
+static int capture_reserved(struct vmfork_job *job,
+			    struct vmfork_capture __user *arg, u32 size)
+{
+	int err = capture(job);
+
+	if (err) {
+		put_results(job, arg, size);
+		return err;
+	}
+	err = put_results(job, arg, size);
+	if (!err)
+		vmfork_name_commit(job->into,
+				   vmfork_file_snapshot(job->file));
+	fput(job->file);
+	return err;
+}
+
+static int capture_into(struct vmfork_job *job,
+			struct vmfork_capture __user *arg, u32 size)
+{
+	int err = -EBADF;
+
+	job->into = fget(job->arg.into_fd);
+	if (job->into && job->into->f_mode & FMODE_WRITE)
+		err = vmfork_name_reserve(job->into);
+	if (err) {
+		put_results(job, arg, size);
+	} else {
+		err = capture_reserved(job, arg, size);
+		if (err)
+			vmfork_name_cancel(job->into);
+	}
+	if (job->into)
+		fput(job->into);
+	return err;
+}
+
 static int capture_fd(struct vmfork_job *job,
 		      struct vmfork_capture __user *arg, u32 size)
 {
@@ -555,7 +605,8 @@ static int capture_fd(struct vmfork_job *job,
  * vmfork_capture_ioctl() - VMFORK_CAPTURE
  * @arg: see there
  *
- * Return: a file descriptor, 0 for a capture ahead, or a negative errno.
+ * Return: a file descriptor, 0 for a capture ahead or into a file, or a negative
+ * errno.
  */
 long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 {
@@ -576,6 +627,8 @@ long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 		goto out_results;
 	if (job->arg.flags & VMFORK_CAPTURE_PREARM)
 		err = capture_ahead(job, arg, size);
+	else if (job->arg.flags & VMFORK_CAPTURE_INTO)
+		err = capture_into(job, arg, size);
 	else
 		err = capture_fd(job, arg, size);
 	goto out_job;

@@ -14,21 +14,21 @@
 #include "lru.h"
 #include "owner.h"
 #include "prefault.h"
-#include "snapfs.h"
 #include "snapshot.h"
 #include "target.h"
 #include "tree.h"
+#include "vmforkfs.h"
 #include "watch.h"
 
 static int device_open(struct inode *inode, struct file *file)
 {
 	/* Mounted now, so that a capture need not do it in the pause. */
-	return vmfork_snapfs_pin();
+	return vmforkfs_pin();
 }
 
 static int device_release(struct inode *inode, struct file *file)
 {
-	vmfork_snapfs_unpin();
+	vmforkfs_unpin();
 	return 0;
 }
 
@@ -77,11 +77,16 @@ static int __init vmfork_init(void)
 	err = vmfork_target_setup();
 	if (err)
 		goto err_lru;
-	err = misc_register(&device);
+	err = vmforkfs_setup();
 	if (err)
 		goto err_target;
+	err = misc_register(&device);
+	if (err)
+		goto err_vmforkfs;
 	return 0;
 
+err_vmforkfs:
+	vmforkfs_cleanup();
 err_target:
 	vmfork_target_cleanup();
 err_lru:
@@ -96,6 +101,7 @@ err_tree:
 static void __exit vmfork_exit(void)
 {
 	misc_deregister(&device);
+	vmforkfs_cleanup();
 	vmfork_target_cleanup();
 	vmfork_lru_cleanup();
 	vmfork_snapshot_cleanup();

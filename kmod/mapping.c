@@ -57,6 +57,8 @@ static void shown_evict(struct vmfork_shown *shown)
 
 	vmfork_dirty_stop(mapping->dirty);
 	vmfork_snapshot_put(mapping->snap);
+	if (mapping->named)
+		fput(mapping->named);
 	if (mapping->zero)
 		put_page(mapping->zero);
 	kfree(mapping);
@@ -160,6 +162,18 @@ struct file *vmfork_mapping_create(struct vmfork_snapshot *snap)
 	mapping->snap = vmfork_snapshot_get(snap);
 	file->private_data = mapping;
 	return file;
+}
+
+/**
+ * vmfork_mapping_keep() - have a mapping keep the file that it is mapped by
+ * @file: of the mapping, of which nothing is mapped yet
+ * @named: the snapshot's
+ */
+void vmfork_mapping_keep(struct file *file, struct file *named)
+{
+	struct vmfork_mapping *mapping = file->private_data;
+
+	mapping->named = get_file(named);
 }
 
 /**
@@ -320,11 +334,16 @@ struct vmfork_snapshot *vmfork_mapping_move(struct vm_area_struct *vma,
 {
 	struct vmfork_mapping *mapping = vmfork_vma_mapping(vma);
 	struct vmfork_snapshot *old;
+	struct file *named = NULL;
 
 	spin_lock(&mapping->lock);
 	old = mapping->snap;
 	mapping->snap = vmfork_snapshot_get(snap);
+	if (old != snap)
+		swap(named, mapping->named);
 	spin_unlock(&mapping->lock);
+	if (named)
+		fput(named);
 	WRITE_ONCE(mapping->shown.id, snap->shown.id);
 	i_size_write(file_inode(vma->vm_file), snap->size);
 	return old;

@@ -27,6 +27,8 @@ struct vmfork_snapshot;
  * @snap: what is mapped.  Faults hold the lock of their VMA; it changes only
  *	while the locks of all its VMAs are held for writing.
  * @dirty: where it may have private pages, or NULL; changes as @snap does
+ * @named: the file that it was mapped by, if that has a name, or NULL: it keeps
+ *	the mount from being unmounted.  Dropped when @snap changes.  Under @lock.
  * @zero: what holes read as.  One for each mapping: the kernel's own can not
  *	be returned by ->fault(), and one for everybody would overflow its
  *	reference count.
@@ -44,6 +46,7 @@ struct vmfork_mapping {
 	spinlock_t lock;
 	struct vmfork_snapshot *snap;
 	struct vmfork_dirty *dirty;
+	struct file *named;
 	struct page *zero;
 	struct vmfork_over *over;
 	u64 ahead;
@@ -81,6 +84,7 @@ struct vmfork_over {
 
 bool vmfork_wants_batches(const struct vmfork_snapshot *snap);
 struct file *vmfork_mapping_create(struct vmfork_snapshot *snap);
+void vmfork_mapping_keep(struct file *file, struct file *named);
 void vmfork_mapping_track(struct file *file, struct mm_struct *mm,
 			  unsigned long addr, unsigned long len, u64 index);
 void vmfork_mapping_attach(struct file *file, struct vm_area_struct *vma,

@@ -179,6 +179,44 @@ void vmfork_owner_uncharge_number(u16 number, u64 pages)
 }
 
 /**
+ * vmfork_owners_pages() - what all owners are charged for
+ *
+ * Return: the number of pages, as it was a moment ago.
+ */
+u64 vmfork_owners_pages(void)
+{
+	struct vmfork_owner *owner;
+	unsigned long number;
+	u64 pages = 0;
+
+	rcu_read_lock();
+	xa_for_each(&owners, number, owner)
+		pages += atomic_long_read(&owner->pages);
+	rcu_read_unlock();
+	return pages;
+}
+
+/**
+ * vmfork_owner_room() - how much more an owner may be charged for
+ * @uid: the user
+ *
+ * Return: the number of pages, U64_MAX if there is no limit.
+ */
+u64 vmfork_owner_room(kuid_t uid)
+{
+	u64 limit = READ_ONCE(max_bytes) >> PAGE_SHIFT, held = 0;
+	struct vmfork_owner *owner;
+
+	if (!READ_ONCE(max_bytes))
+		return U64_MAX;
+	owner = find_owner(uid, U16_MAX);
+	if (owner)
+		held = atomic_long_read(&owner->pages);
+	vmfork_owner_put(owner);
+	return limit - min(limit, held);
+}
+
+/**
  * vmfork_owner_cleanup() - when the module goes
  */
 void vmfork_owner_cleanup(void)

@@ -16,6 +16,8 @@ u16 vmfork_owner_number(const struct vmfork_owner *owner);
 int vmfork_owner_charge(struct vmfork_owner *owner, u64 pages);
 void vmfork_owner_uncharge(struct vmfork_owner *owner, u64 pages);
 void vmfork_owner_uncharge_number(u16 number, u64 pages);
+u64 vmfork_owners_pages(void);
+u64 vmfork_owner_room(kuid_t uid);
 void vmfork_owner_cleanup(void);
 
 #endif /* VMFORK_OWNER_H */

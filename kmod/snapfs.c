@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The internal file system that the inodes of snapshots live on.
+ * The internal file system that the inodes of mappings live on.
  *
- * It is mounted while anybody needs it: an open /dev/vmfork or a snapshot's
- * inode.  The mount holds a reference on the module, so it must not be there
- * always, or the module could never be unloaded.
+ * It is mounted while vmforkfs is, and by each file of it.  The mount holds a
+ * reference on the module, so it must not be there always, or the module could
+ * never be unloaded.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,7 +18,7 @@
 #include "snapfs.h"
 #include "snapshot.h"
 
-#define SNAPFS_MAGIC	0x766d666b	/* "vmfk" */
+#define SNAPFS_MAGIC	0x766d666d	/* "vmfm" */
 
 static struct vfsmount *snapfs_mount;
 static int snapfs_pins;
@@ -31,7 +31,6 @@ static void snapfs_evict_inode(struct inode *inode)
 	if (shown) {
 		inode->i_private = NULL;
 		shown->ops->evict(shown);
-		vmfork_snapfs_unpin();
 	}
 }
 
@@ -70,7 +69,7 @@ static int snapfs_init_fs_context(struct fs_context *fc)
 }
 
 static struct file_system_type snapfs_type = {
-	.name			= "vmfork-snapshots",
+	.name			= "vmfork-mappings",
 	.owner			= THIS_MODULE,
 	.init_fs_context	= snapfs_init_fs_context,
 	.kill_sb		= kill_anon_super,
@@ -120,6 +119,8 @@ static struct inode *snapfs_inode(u64 size)
 	inode->i_op = &snapfs_iops;
 	inode->i_fop = &vmfork_snapshot_fops;
 	simple_inode_init_ts(inode);
+	/* There is no name to find it by. */
+	clear_nlink(inode);
 	return inode;
 }
 
@@ -129,6 +130,8 @@ static struct inode *snapfs_inode(u64 size)
  * @size: of the inode in bytes
  * @fops: of this file; whoever opens the inode again gets a snapshot's file
  *
+ * The caller has the file system pinned, or a file of vmforkfs, which has.
+ *
  * Return: the file or an ERR_PTR().
  */
 struct file *vmfork_snapfs_file(struct vmfork_shown *shown, u64 size,
@@ -136,28 +139,21 @@ struct file *vmfork_snapfs_file(struct vmfork_shown *shown, u64 size,
 {
 	struct inode *inode;
 	struct file *file;
-	int err;
 
-	err = vmfork_snapfs_pin();
-	if (err)
-		return ERR_PTR(err);
 	inode = snapfs_inode(size);
-	if (IS_ERR(inode)) {
-		vmfork_snapfs_unpin();
+	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	}
 	__module_get(fops->owner);
 	file = alloc_file_pseudo(inode, snapfs_mount, "", O_RDWR | O_LARGEFILE,
 				 fops);
 	if (IS_ERR(file)) {
 		module_put(fops->owner);
 		iput(inode);
-		vmfork_snapfs_unpin();
 		return file;
 	}
 	/* What an open(2) of the inode would have set. */
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
-	/* From here on the inode owns what it shows, and the pin. */
+	/* From here on the inode owns what it shows. */
 	inode->i_private = shown;
 	return file;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The internal file system that the inodes of snapshots and mappings live on.
+ * The internal file system that the inodes of mappings live on.
  */
 #ifndef VMFORK_SNAPFS_H
 #define VMFORK_SNAPFS_H
@@ -23,7 +23,7 @@ struct vmfork_shown_ops {
 };
 
 /**
- * struct vmfork_shown - what an inode shows: a snapshot, or a mapping of one
+ * struct vmfork_shown - what has a number, and may be what an inode shows
  * @ops: what can be done with it
  * @id: number of the snapshot that it shows now; it may change at any time
  */

@@ -25,12 +25,15 @@
 #include "diff.h"
 #include "ioctl.h"
 #include "mapping.h"
+#include "names.h"
 #include "piece.h"
 #include "prefault.h"
 #include "reset.h"
 #include "snapfs.h"
 #include "snapshot.h"
 #include "trace.h"
+#include "vmforkfs.h"
+#include "written.h"
 
 static atomic64_t last_id;
 static struct workqueue_struct *free_wq;
@@ -80,19 +83,36 @@ struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
 	return page;
 }
 
+/* What can be read of a snapshot that was written may end within a page. */
+static u64 file_end(const struct file *file, const struct vmfork_snapshot *snap)
+{
+	/* The size of a mapping's inode changes with what it maps. */
+	return file->private_data ? snap->size : i_size_read(file_inode(file));
+}
+
+/* Of a named file that is no snapshot yet. */
+static int not_yet(const struct file *file)
+{
+	return i_size_read(file_inode(file)) ? -EBUSY : 0;
+}
+
 static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(iocb->ki_filp);
 	size_t done = 0, len, copied;
+	u64 end;
 
+	if (!snap)
+		return not_yet(iocb->ki_filp);
 	if (iocb->ki_pos < 0)
 		return -EINVAL;
-	while (iov_iter_count(to) && iocb->ki_pos < snap->size) {
+	end = file_end(iocb->ki_filp, snap);
+	while (iov_iter_count(to) && iocb->ki_pos < end) {
 		size_t offset = offset_in_page(iocb->ki_pos);
 		struct page *page;
 		bool huge;
 
-		len = min_t(u64, snap->size - iocb->ki_pos, PAGE_SIZE - offset);
+		len = min_t(u64, end - iocb->ki_pos, PAGE_SIZE - offset);
 		len = min(len, iov_iter_count(to));
 		page = vmfork_snapshot_get_page(snap,
 						iocb->ki_pos >> PAGE_SHIFT,
@@ -118,43 +138,66 @@ static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done;
 }
 
+static bool is_of_vmforkfs(const struct file *file)
+{
+	return vmfork_is_vmforkfs(file_inode(file));
+}
+
 static ssize_t snapshot_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
-	return -EPERM;
+	if (!is_of_vmforkfs(iocb->ki_filp))
+		return -EPERM;
+	return vmfork_written_write_iter(iocb, from);
 }
 
 static long snapshot_fallocate(struct file *file, int mode, loff_t offset,
 			       loff_t len)
 {
-	return -EPERM;
+	if (!is_of_vmforkfs(file))
+		return -EPERM;
+	return vmfork_written_fallocate(file, mode, offset, len);
 }
 
 static loff_t snapshot_llseek(struct file *file, loff_t offset, int whence)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
-	u64 nr = snap->size >> PAGE_SHIFT, index;
+	u64 end, nr, index;
 
+	if (!snap && (whence == SEEK_DATA || whence == SEEK_HOLE))
+		return not_yet(file) ?: -ENXIO;
+	if (!snap)
+		return generic_file_llseek(file, offset, whence);
+	end = file_end(file, snap);
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
-		return fixed_size_llseek(file, offset, whence, snap->size);
+		return fixed_size_llseek(file, offset, whence, end);
 
-	if (offset < 0 || offset >= snap->size)
+	if (offset < 0 || offset >= end)
 		return -ENXIO;
+	nr = snap->size >> PAGE_SHIFT;
 	index = vmfork_tree_next(&snap->tree, offset >> PAGE_SHIFT, nr,
 				 whence == SEEK_DATA);
 	if (index == nr && whence == SEEK_DATA)
 		return -ENXIO;
 	offset = max_t(loff_t, offset, index << PAGE_SHIFT);
-	return vfs_setpos(file, offset, snap->size);
+	return vfs_setpos(file, min_t(loff_t, offset, end), end);
 }
 
-static int snapshot_open(struct inode *inode, struct file *file)
+/* By way of /proc/PID/map_files: what it maps now, and as long as it is open. */
+static int open_mapping(struct inode *inode, struct file *file)
 {
 	struct vmfork_shown *shown = inode->i_private;
-	struct vmfork_snapshot *snap = shown->ops->snapshot(shown);
+	struct vmfork_snapshot *snap;
+	int err;
 
+	/* It can be mapped again, and vmforkfs may be gone. */
+	err = vmfork_snapfs_pin();
+	if (err)
+		return err;
+	snap = shown->ops->snapshot(shown);
 	if (!vmfork_snapshot_ready(snap)) {
-		/* By way of /proc/PID/map_files, before its capture is over. */
+		/* Its capture is not over. */
 		vmfork_snapshot_put(snap);
+		vmfork_snapfs_unpin();
 		return -EBUSY;
 	}
 	inode->i_blocks = vmfork_tree_pages(&snap->tree) << (PAGE_SHIFT - 9);
@@ -162,9 +205,26 @@ static int snapshot_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static int snapshot_open(struct inode *inode, struct file *file)
+{
+	if (!vmfork_is_vmforkfs(inode))
+		return open_mapping(inode, file);
+	if (!vmfork_inode(inode)->named)
+		return vmfork_snapshot_ready(vmfork_inode_snapshot(inode)) ?
+		       0 : -EBUSY;
+	if (file->f_mode & FMODE_WRITE)
+		vmfork_written_open(inode);
+	return 0;
+}
+
 static int snapshot_release(struct inode *inode, struct file *file)
 {
-	vmfork_snapshot_put(file->private_data);
+	if (!vmfork_is_vmforkfs(inode)) {
+		vmfork_snapshot_put(file->private_data);
+		vmfork_snapfs_unpin();
+	} else if (vmfork_inode(inode)->named && file->f_mode & FMODE_WRITE) {
+		vmfork_written_release(inode);
+	}
 	return 0;
 }
 
@@ -173,6 +233,8 @@ static int snapshot_mmap(struct file *file, struct vm_area_struct *vma)
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 	struct file *mapping;
 
+	if (!snap)
+		return -EBUSY;
 	if (READ_ONCE(snap->capturer) == current)
 		return vmfork_piece_mmap(snap->piece, vma);
 
@@ -181,6 +243,8 @@ static int snapshot_mmap(struct file *file, struct vm_area_struct *vma)
 	mapping = vmfork_mapping_create(snap);
 	if (IS_ERR(mapping))
 		return PTR_ERR(mapping);
+	if (is_of_vmforkfs(file) && vmfork_inode(file_inode(file))->named)
+		vmfork_mapping_keep(mapping, file);
 	vmfork_mapping_attach(mapping, vma, vmfork_wants_batches(snap));
 	fput(mapping);
 	return 0;
@@ -198,7 +262,7 @@ static unsigned long snapshot_get_unmapped_area(struct file *file,
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 
-	if (READ_ONCE(snap->capturer) == current)
+	if (snap && READ_ONCE(snap->capturer) == current)
 		return vmfork_piece_collect(snap->piece, addr, len);
 	return thp_get_unmapped_area(file, addr, len, pgoff, flags);
 }
@@ -249,6 +313,8 @@ static long snapshot_ioctl(struct file *file, unsigned int cmd,
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 	void __user *p = (void __user *)arg;
 
+	if (!snap)
+		return -EBUSY;
 	if (VMFORK_IOC_SIZELESS(cmd) == VMFORK_IOC_SIZELESS(VMFORK_INFO))
 		return snapshot_info(snap, p);
 	/* What comes now lets its pages be read. */
@@ -269,8 +335,11 @@ static long snapshot_ioctl(struct file *file, unsigned int cmd,
 static void snapshot_show_fdinfo(struct seq_file *m, struct file *file)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
-	u64 pages = vmfork_tree_pages(&snap->tree);
+	u64 pages;
 
+	if (!snap)
+		return;
+	pages = vmfork_tree_pages(&snap->tree);
 	seq_printf(m, "vmfork-id:\t%llu\n", snap->shown.id);
 	seq_printf(m, "vmfork-size:\t%llu\n", snap->size);
 	seq_printf(m, "vmfork-pages:\t%llu\n", pages);
@@ -289,6 +358,8 @@ const struct file_operations vmfork_snapshot_fops = {
 	.read_iter		= snapshot_read_iter,
 	.write_iter		= snapshot_write_iter,
 	.fallocate		= snapshot_fallocate,
+	.fsync			= noop_fsync,
+	.remap_file_range	= vmfork_name_clone,
 	.splice_read		= copy_splice_read,
 	.splice_write		= iter_file_splice_write,
 	.mmap			= snapshot_mmap,
@@ -302,29 +373,42 @@ const struct file_operations vmfork_snapshot_fops = {
  * vmfork_file_snapshot() - the snapshot behind a file
  * @file: of a snapshot, or any other
  *
- * Return: the snapshot, which lives as long as @file, or NULL.
+ * Return: the snapshot, which lives as long as @file; or NULL, also for a named
+ * file that is none yet.
  */
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file)
 {
 	if (file->f_op != &vmfork_snapshot_fops)
 		return NULL;
-	return file->private_data;
+	/* Of a mapping's inode, opened again. */
+	if (file->private_data)
+		return file->private_data;
+	return vmfork_inode_snapshot(file_inode(file));
 }
 
 /**
- * vmfork_snapshot_finish() - make a snapshot what it will always be
+ * vmfork_snapshot_seal() - make a snapshot what it will always be
+ * @snap: has all its pages
+ */
+void vmfork_snapshot_seal(struct vmfork_snapshot *snap)
+{
+	vmfork_tree_seal(&snap->tree);
+	/* Pairs with vmfork_snapshot_ready(). */
+	smp_store_release(&snap->ready, true);
+	wake_up_all(&snap->waiting);
+}
+
+/**
+ * vmfork_snapshot_finish() - the same, and have its file say how much it holds
  * @file: of a snapshot that has all its pages
  */
 void vmfork_snapshot_finish(struct file *file)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 
-	vmfork_tree_seal(&snap->tree);
-	file_inode(file)->i_blocks = vmfork_tree_pages(&snap->tree) <<
-				     (PAGE_SHIFT - 9);
-	/* Pairs with vmfork_snapshot_ready(). */
-	smp_store_release(&snap->ready, true);
-	wake_up_all(&snap->waiting);
+	vmfork_snapshot_seal(snap);
+	inode_set_bytes(file_inode(file),
+			vmfork_tree_pages(&snap->tree) << PAGE_SHIFT);
 }
 
 /**
@@ -412,34 +496,19 @@ void vmfork_snapshot_cleanup(void)
 	destroy_workqueue(free_wq);
 }
 
-static struct vmfork_snapshot *shown_snapshot(struct vmfork_shown *shown)
-{
-	return container_of(shown, struct vmfork_snapshot, shown);
-}
-
-static struct vmfork_snapshot *shown_get(struct vmfork_shown *shown)
-{
-	return vmfork_snapshot_get(shown_snapshot(shown));
-}
-
-static void shown_evict(struct vmfork_shown *shown)
-{
-	vmfork_snapshot_put(shown_snapshot(shown));
-}
-
-static const struct vmfork_shown_ops shown_ops = {
-	.snapshot	= shown_get,
-	.evict		= shown_evict,
-};
-
-static struct vmfork_snapshot *snapshot_alloc(u64 size)
+/**
+ * vmfork_snapshot_alloc() - an empty, unfinished snapshot, that no file shows
+ * @size: in bytes
+ *
+ * Return: the snapshot, with a reference for the caller, or NULL.
+ */
+struct vmfork_snapshot *vmfork_snapshot_alloc(u64 size)
 {
 	struct vmfork_snapshot *snap;
 
 	snap = kzalloc(sizeof(*snap), VMFORK_GFP | __GFP_ACCOUNT);
 	if (!snap)
 		return NULL;
-	snap->shown.ops = &shown_ops;
 	snap->shown.id = atomic64_inc_return(&last_id);
 	refcount_set(&snap->refs, 1);
 	snap->size = size;
@@ -447,26 +516,27 @@ static struct vmfork_snapshot *snapshot_alloc(u64 size)
 	init_waitqueue_head(&snap->waiting);
 	snap->creator = get_task_pid(current, PIDTYPE_TGID);
 	snap->created_ns = ktime_get_boottime_ns();
+	INIT_LIST_HEAD(&snap->named);
 	return snap;
 }
 
 /**
- * vmfork_snapshot_create() - an empty, unfinished snapshot
+ * vmfork_snapshot_create() - the same, and a file that shows it
  * @size: in bytes
+ *
+ * The caller has pinned vmforkfs.
  *
  * Return: its file, or an ERR_PTR().
  */
 struct file *vmfork_snapshot_create(u64 size)
 {
-	struct vmfork_snapshot *snap = snapshot_alloc(size);
+	struct vmfork_snapshot *snap = vmfork_snapshot_alloc(size);
 	struct file *file;
 
 	if (!snap)
 		return ERR_PTR(-ENOMEM);
-	file = vmfork_snapfs_file(&snap->shown, size, &vmfork_snapshot_fops);
+	file = vmforkfs_file(snap);
 	if (IS_ERR(file))
 		vmfork_snapshot_put(snap);
-	else
-		file->private_data = vmfork_snapshot_get(snap);
 	return file;
 }

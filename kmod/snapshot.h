@@ -5,6 +5,7 @@
 #ifndef VMFORK_SNAPSHOT_H
 #define VMFORK_SNAPSHOT_H
 
+#include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
@@ -33,6 +34,7 @@ struct vm_area_struct;
  * @creator: the process that captured it
  * @created_ns: CLOCK_BOOTTIME of its capture
  * @free_work: frees it
+ * @named: its inodes that have, or may get, names
  */
 struct vmfork_snapshot {
 	struct vmfork_shown shown;
@@ -46,8 +48,10 @@ struct vmfork_snapshot {
 	struct pid *creator;
 	u64 created_ns;
 	struct work_struct free_work;
+	struct list_head named;
 };
 
+struct vmfork_snapshot *vmfork_snapshot_alloc(u64 size);
 struct file *vmfork_snapshot_create(u64 size);
 struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap);
 void vmfork_snapshot_put(struct vmfork_snapshot *snap);
@@ -55,6 +59,7 @@ void vmfork_snapshot_put_later(struct vmfork_snapshot *snap);
 void vmfork_snapshot_flush(void);
 int vmfork_snapshot_setup(void);
 void vmfork_snapshot_cleanup(void);
+void vmfork_snapshot_seal(struct vmfork_snapshot *snap);
 void vmfork_snapshot_finish(struct file *file);
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
 bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);

@@ -265,6 +265,32 @@ void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages)
 }
 
 /**
+ * vmfork_tree_grow() - have a tree take higher indices
+ * @tree: a change under way, with nothing fresh
+ * @nr_pages: it will have indices below this
+ *
+ * Return: 0, or -ENOMEM; @tree says the same in any case.
+ */
+int vmfork_tree_grow(struct vmfork_tree *tree, u64 nr_pages)
+{
+	struct vmfork_node *node;
+
+	while (tree->level < VMFORK_MAX_LEVEL &&
+	       nr_pages > span(tree->level + 1)) {
+		if (tree->root) {
+			node = node_alloc(tree->level + 1, VMFORK_GFP);
+			if (!node)
+				return -ENOMEM;
+			node->slots[0] = (unsigned long)tree->root |
+					 VMFORK_SLOT_NODE;
+			tree->root = node;
+		}
+		tree->level++;
+	}
+	return 0;
+}
+
+/**
  * vmfork_tree_destroy() - drop what a tree holds
  * @tree: nobody may be looking at it
  *
@@ -578,6 +604,20 @@ static int set_slot(struct vmfork_tree *tree, u64 index, unsigned int level,
 	*p = slot;
 	slot_put(old);
 	return 0;
+}
+
+/**
+ * vmfork_tree_set_page() - put a page in a tree
+ * @tree: a change under way
+ * @index: in pages
+ * @page: of a tree's already (vmfork_page_own()); its reference becomes this
+ *	tree's
+ *
+ * Return: 0, or -ENOMEM and the reference is still the caller's.
+ */
+int vmfork_tree_set_page(struct vmfork_tree *tree, u64 index, struct page *page)
+{
+	return set_slot(tree, index, 0, (unsigned long)page, VMFORK_GFP);
 }
 
 /**

@@ -135,6 +135,9 @@ int vmfork_tree_leaves(struct vmfork_tree *tree, u64 index, u64 needed,
 unsigned long *vmfork_tree_next_fresh(const struct vmfork_tree *tree,
 				      u64 *index, u64 end,
 				      unsigned int *level);
+int vmfork_tree_grow(struct vmfork_tree *tree, u64 nr_pages);
+int vmfork_tree_set_page(struct vmfork_tree *tree, u64 index,
+			 struct page *page);
 int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 			 unsigned long slot);
 int vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr);

@@ -166,6 +166,8 @@ enum vmfork_refusal {
  * @ns_longest: out: the longest time that the mmap lock was held for writing
  * @pages_in_place: out: of the pages of the regions, those in memory that was a
  *	mapping already, and was captured without being mapped anew
+ * @into_fd: in: with VMFORK_CAPTURE_INTO, the file; otherwise 0
+ * @reserved: in: must be 0
  *
  * The outputs are written on failure too, if the structure itself was good.
  */
@@ -198,12 +200,15 @@ struct vmfork_capture {
 	__aligned_u64 slice_ns;
 	__aligned_u64 ns_longest;
 	__aligned_u64 pages_in_place;
+	__s32 into_fd;
+	__u32 reserved;
 };
 
 /* The first published structure, to @refused_addr, and all that followed. */
 #define VMFORK_CAPTURE_SIZE_VER0	168
 #define VMFORK_CAPTURE_SIZE_VER1	176
 #define VMFORK_CAPTURE_SIZE_VER2	200
+#define VMFORK_CAPTURE_SIZE_VER3	208
 
 /**
  * VMFORK_CAPTURE_PREARM - capture ahead, in slices, while the memory is in use
@@ -216,9 +221,22 @@ struct vmfork_capture {
 #define VMFORK_CAPTURE_PREARM	(1U << 0)
 
 /**
+ * VMFORK_CAPTURE_INTO - put the snapshot into a file of vmforkfs
+ *
+ * The file is empty, and open for writing.  The ioctl returns 0, and @into_fd
+ * and every other file of that name show the snapshot then.  While the capture
+ * goes on, nobody else can write to the file; it is empty after a failure.
+ * Errors: EBADF, @into_fd is no file descriptor that is open for writing;
+ * EXDEV, it is no file of vmforkfs; EPERM, it is a snapshot already; EBUSY, it
+ * is not empty, or about to be a snapshot.
+ */
+#define VMFORK_CAPTURE_INTO	(1U << 1)
+
+/**
  * VMFORK_CAPTURE - capture memory of a process into a new snapshot
  *
- * On /dev/vmfork.  Returns the snapshot's file descriptor (O_CLOEXEC).  The
+ * On /dev/vmfork.  Returns the snapshot's file descriptor (O_CLOEXEC), but for
+ * the flags that say otherwise.  The
  * captured ranges keep their addresses, contents and protection; they are
  * private mappings of the snapshot from then on, and other threads may go on
  * using them at any time.  Whatever a running thread or vCPU had written to
@@ -475,7 +493,7 @@ enum vmfork_fault_kind {
  * VMFORK_FAULT_COPIED - a flag of tracepoint vmfork_fault
  *
  * The page in the snapshot is a copy that the capture made; without the flag,
- * it was stolen, or there is none.
+ * it was stolen.
  */
 #define VMFORK_FAULT_COPIED	(1U << 0)
 
@@ -492,5 +510,8 @@ enum vmfork_fault_kind {
  * with SEEK_DATA and SEEK_HOLE, fstat, splice and sendfile out of it, open
  * of /proc/PID/fd/N.  Writing, truncating and mapping it MAP_SHARED is EPERM.
  */
+
+/** VMFORKFS_MAGIC - f_type of statfs(2) for every file of vmforkfs */
+#define VMFORKFS_MAGIC	0x766d666b
 
 #endif /* _UAPI_LINUX_VMFORK_H */

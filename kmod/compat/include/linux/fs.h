@@ -24,4 +24,14 @@ static inline void simple_inode_init_ts(struct inode *inode)
 }
 #endif
 
+#ifndef VMFORK_HAVE_INODE_SET_MTIME_TO_TS
+/* 6.7, 077c212f0344 ("fs: new accessor methods for atime and mtime") */
+static inline struct timespec64 inode_set_mtime_to_ts(struct inode *inode,
+						      struct timespec64 ts)
+{
+	inode->i_mtime = ts;
+	return ts;
+}
+#endif
+
 #endif /* VMFORK_COMPAT_FS_H */

@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Names of snapshots: the directories of vmforkfs, and how a file in them
+ * becomes a snapshot that is there already.
+ *
+ * A new file is empty, and no snapshot yet.  It becomes one, once and for ever,
+ * by FICLONE from a snapshot's file, by a capture that is told to put its
+ * result there, or by being written (written.c).  It shows that snapshot then
+ * as the descriptor of the capture does; a snapshot can have many names, or
+ * none.
+ *
+ * A name is a dentry that is kept in memory, and each of them is counted as one
+ * more user of the superblock: so no umount takes it away, and the module stays
+ * while there is one.  It is not the last user, when it goes: who takes it away
+ * came by a mount.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/dcache.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+#include <linux/vmfork.h>
+
+#include "names.h"
+#include "snapshot.h"
+#include "vmforkfs.h"
+#include "written.h"
+
+/* For snap->named, of all snapshots. */
+static DEFINE_SPINLOCK(names_lock);
+
+static void count_name(const struct inode *dir)
+{
+	atomic_inc(&dir->i_sb->s_active);
+}
+
+static void uncount_name(const struct inode *dir)
+{
+	deactivate_super(dir->i_sb);
+}
+
+static void touch(struct inode *dir)
+{
+	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+}
+
+static struct inode *new_named(struct mnt_idmap *idmap, struct inode *dir,
+			       umode_t mode)
+{
+	struct inode *inode = vmfork_inode_new(dir->i_sb, mode);
+
+	if (!inode)
+		return NULL;
+	inode_init_owner(idmap, inode, dir, mode);
+	vmfork_inode(inode)->named = true;
+	return inode;
+}
+
+/* The dentry keeps the inode, and stays. */
+static void add_name(struct inode *dir, struct dentry *dentry,
+		     struct inode *inode)
+{
+	d_instantiate(dentry, inode);
+	dget(dentry);
+	count_name(dir);
+	touch(dir);
+}
+
+static int names_create(struct mnt_idmap *idmap, struct inode *dir,
+			struct dentry *dentry, umode_t mode, bool excl)
+{
+	struct inode *inode = new_named(idmap, dir, S_IFREG | mode);
+
+	if (!inode)
+		return -ENOMEM;
+	add_name(dir, dentry, inode);
+	return 0;
+}
+
+static int names_mknod(struct mnt_idmap *idmap, struct inode *dir,
+		       struct dentry *dentry, umode_t mode, dev_t dev)
+{
+	if (!S_ISREG(mode))
+		return -EPERM;
+	return names_create(idmap, dir, dentry, mode & ~S_IFMT, true);
+}
+
+static int names_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
+			 struct file *file, umode_t mode)
+{
+	struct inode *inode = new_named(idmap, dir, mode);
+
+	if (!inode)
+		return -ENOMEM;
+	d_tmpfile(file, inode);
+	return finish_open_simple(file, 0);
+}
+
+static int names_mkdir(struct mnt_idmap *idmap, struct inode *dir,
+		       struct dentry *dentry, umode_t mode)
+{
+	struct inode *inode = new_named(idmap, dir, S_IFDIR | mode);
+
+	if (!inode)
+		return -ENOMEM;
+	vmfork_names_init_dir(inode);
+	inc_nlink(dir);
+	add_name(dir, dentry, inode);
+	return 0;
+}
+
+static int names_symlink(struct mnt_idmap *idmap, struct inode *dir,
+			 struct dentry *dentry, const char *target)
+{
+	char *link = kstrdup(target, GFP_KERNEL_ACCOUNT);
+	struct inode *inode;
+
+	if (!link)
+		return -ENOMEM;
+	inode = new_named(idmap, dir, S_IFLNK | 0777);
+	if (!inode) {
+		kfree(link);
+		return -ENOMEM;
+	}
+	inode->i_op = &simple_symlink_inode_operations;
+	inode->i_link = link;
+	inode->i_size = strlen(link);
+	add_name(dir, dentry, inode);
+	return 0;
+}
+
+static int names_link(struct dentry *old, struct inode *dir,
+		      struct dentry *dentry)
+{
+	int err = simple_link(old, dir, dentry);
+
+	if (!err)
+		count_name(dir);
+	return err;
+}
+
+static int names_unlink(struct inode *dir, struct dentry *dentry)
+{
+	int err = simple_unlink(dir, dentry);
+
+	if (!err)
+		uncount_name(dir);
+	return err;
+}
+
+static int names_rmdir(struct inode *dir, struct dentry *dentry)
+{
+	int err = simple_rmdir(dir, dentry);
+
+	if (!err)
+		uncount_name(dir);
+	return err;
+}
+
+static int names_rename(struct mnt_idmap *idmap, struct inode *old_dir,
+			struct dentry *old, struct inode *new_dir,
+			struct dentry *new, unsigned int flags)
+{
+	bool over = d_really_is_positive(new) && !(flags & RENAME_EXCHANGE);
+	int err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+
+	if (!err && over)
+		uncount_name(new_dir);
+	return err;
+}
+
+static const struct inode_operations names_dir_iops = {
+	.create		= names_create,
+	.lookup		= simple_lookup,
+	.link		= names_link,
+	.unlink		= names_unlink,
+	.symlink	= names_symlink,
+	.mkdir		= names_mkdir,
+	.rmdir		= names_rmdir,
+	.mknod		= names_mknod,
+	.rename		= names_rename,
+	.tmpfile	= names_tmpfile,
+};
+
+/**
+ * vmfork_names_init_dir() - make a new inode a directory's
+ * @inode: new
+ */
+void vmfork_names_init_dir(struct inode *inode)
+{
+	inode->i_op = &names_dir_iops;
+	inode->i_fop = &simple_dir_operations;
+	inc_nlink(inode);	/* For "." */
+}
+
+/**
+ * vmfork_name_finished() - a named file has become a snapshot
+ * @vi: its inode, locked
+ */
+void vmfork_name_finished(struct vmfork_inode *vi)
+{
+	spin_lock(&names_lock);
+	list_add_tail(&vi->of_snap, &vi->snap->named);
+	spin_unlock(&names_lock);
+}
+
+/**
+ * vmfork_name_forget() - an inode goes
+ * @vi: any; nobody has it any more
+ */
+void vmfork_name_forget(struct vmfork_inode *vi)
+{
+	if (list_empty(&vi->of_snap))
+		return;
+	spin_lock(&names_lock);
+	list_del_init(&vi->of_snap);
+	spin_unlock(&names_lock);
+}
+
+/* Is this a file that can become a snapshot?  Its inode is locked. */
+static int check_empty(struct inode *inode)
+{
+	struct vmfork_inode *vi = vmfork_inode(inode);
+
+	if (vi->snap)
+		return -EPERM;
+	return vi->reserved || i_size_read(inode) ? -EBUSY : 0;
+}
+
+/**
+ * vmfork_name_reserve() - keep an empty file for a snapshot that is being made
+ * @file: any that is open for writing; held until vmfork_name_commit() or
+ *	vmfork_name_cancel()
+ *
+ * Return: 0; -EXDEV, it is no file of vmforkfs; -EPERM, it is a snapshot
+ * already; -EBUSY, it is about to be one; or another errno.
+ */
+int vmfork_name_reserve(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (!vmfork_is_vmforkfs(inode) || !S_ISREG(inode->i_mode))
+		return -EXDEV;
+	inode_lock(inode);
+	err = check_empty(inode);
+	if (!err)
+		err = file_modified(file);
+	if (!err)
+		vmfork_inode(inode)->reserved = true;
+	inode_unlock(inode);
+	return err;
+}
+
+/**
+ * vmfork_name_cancel() - undo vmfork_name_reserve()
+ * @file: the same
+ */
+void vmfork_name_cancel(struct file *file)
+{
+	struct inode *inode = file_inode(file);
+
+	inode_lock(inode);
+	vmfork_inode(inode)->reserved = false;
+	inode_unlock(inode);
+}
+
+/* @inode, which is empty and locked, shows @snap from now on. */
+static void name_snapshot(struct inode *inode, struct vmfork_snapshot *snap,
+			  loff_t size)
+{
+	struct vmfork_inode *vi = vmfork_inode(inode);
+
+	vmfork_written_drop(inode);
+	vmfork_inode_show(inode, vmfork_snapshot_get(snap), size);
+	vmfork_name_finished(vi);
+}
+
+/**
+ * vmfork_name_commit() - put a snapshot where vmfork_name_reserve() kept a place
+ * @file: the same
+ * @snap: finished
+ */
+void vmfork_name_commit(struct file *file, struct vmfork_snapshot *snap)
+{
+	struct inode *inode = file_inode(file);
+
+	inode_lock(inode);
+	name_snapshot(inode, snap, snap->size);
+	vmfork_inode(inode)->reserved = false;
+	inode_unlock(inode);
+}
+
+/**
+ * vmfork_name_clone() - FICLONE: an empty file becomes the same snapshot
+ * @file_in: of a snapshot, named or not
+ * @pos_in: 0: a snapshot is cloned as a whole
+ * @file_out: named, and empty
+ * @pos_out: 0
+ * @len: in bytes, or 0 for all
+ * @remap_flags: REMAP_FILE_*
+ *
+ * The kernel has asked already whether one may be read and the other written,
+ * and that they are files of one superblock.
+ *
+ * Return: how many bytes, or an errno: -EINVAL for part of a snapshot (from
+ * which copy_file_range(2) learns to copy it), -EBUSY if there is no snapshot
+ * to clone yet or the file is not empty, -EPERM if it is a snapshot.
+ */
+loff_t vmfork_name_clone(struct file *file_in, loff_t pos_in,
+			 struct file *file_out, loff_t pos_out, loff_t len,
+			 unsigned int remap_flags)
+{
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(file_in);
+	struct inode *inode = file_inode(file_out);
+	loff_t size = i_size_read(file_inode(file_in));
+	int err;
+
+	if (remap_flags & ~REMAP_FILE_ADVISORY)
+		return -EINVAL;
+	if (!snap || !vmfork_snapshot_ready(snap))
+		return -EBUSY;
+	if (pos_in || pos_out || (len && len != size))
+		return -EINVAL;
+	inode_lock(inode);
+	err = check_empty(inode);
+	if (!err)
+		err = file_modified(file_out);
+	if (!err)
+		name_snapshot(inode, snap, size);
+	inode_unlock(inode);
+	return err ?: size;
+}
+
+/* One of the snapshot's inodes that has a name; for iput(). */
+static struct inode *named_inode(struct vmfork_snapshot *snap)
+{
+	struct inode *inode = NULL;
+	struct vmfork_inode *vi;
+
+	spin_lock(&names_lock);
+	list_for_each_entry(vi, &snap->named, of_snap) {
+		if (READ_ONCE(vi->vfs.i_nlink))
+			inode = igrab(&vi->vfs);
+		if (inode)
+			break;
+	}
+	spin_unlock(&names_lock);
+	return inode;
+}
+
+/**
+ * vmfork_snapshot_name() - a name of a snapshot
+ * @snap: any
+ * @buf: where to
+ * @len: its length, at least 1
+ *
+ * Return: 0 and the path from the root of vmforkfs, such as "/base", or an
+ * empty string if the snapshot has none; -ENAMETOOLONG.  It may be another's by
+ * the time that it is looked at.
+ */
+int vmfork_snapshot_name(struct vmfork_snapshot *snap, char *buf, int len)
+{
+	struct inode *inode = named_inode(snap);
+	struct dentry *dentry;
+	char *path;
+	int err = 0;
+
+	*buf = '\0';
+	if (!inode)
+		return 0;
+	dentry = d_find_alias(inode);
+	if (dentry && !d_unhashed(dentry)) {
+		path = dentry_path_raw(dentry, buf, len);
+		if (IS_ERR(path)) {
+			err = PTR_ERR(path);
+			*buf = '\0';
+		} else {
+			memmove(buf, path, buf + len - path);
+		}
+	}
+	dput(dentry);
+	iput(inode);
+	return err;
+}
