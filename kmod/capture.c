@@ -24,6 +24,7 @@
 #include "piece.h"
 #include "recapture.h"
 #include "snapshot.h"
+#include "source.h"
 #include "target.h"
 #include "trace.h"
 #include "turn.h"
@@ -41,6 +42,7 @@
  * @file: of the new snapshot
  * @why: what was refused
  * @owner: who is charged for the pages
+ * @sources: files that are mapped privately
  * @wiped: pages of the regions that were left out
  * @slice_ns: how long the mmap lock may be held at a time
  * @slices: file of the mapping that slices are made part of, or NULL
@@ -53,6 +55,7 @@ struct vmfork_job {
 	struct file *file;
 	struct vmfork_refused why;
 	struct vmfork_owner *owner;
+	struct list_head sources;
 	u64 wiped;
 	u64 slice_ns;
 	struct file *slices;
@@ -72,6 +75,7 @@ static int find_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 {
 	struct vm_area_struct *vma;
 	u32 reason = VMFORK_UNMAPPED;
+	struct file *file = NULL;
 	int err = mmap_read_lock_killable(job->target.mm);
 
 	if (err)
@@ -83,9 +87,39 @@ static int find_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		piece->addr = addr;
 		piece->len = min(end, vma->vm_end) - addr;
 		piece->vm_flags = vma->vm_flags;
+		if (!piece->wiped && !reason)
+			file = vmfork_vma_source(vma);
+		if (file)
+			get_file(file);
 	}
 	mmap_read_unlock(job->target.mm);
+	if (piece->file)
+		fput(piece->file);
+	piece->file = file;
 	return reason ? refuse(job, reason, addr) : 0;
+}
+
+/* Find out about the file that a piece maps, if it does. */
+static int find_source(struct vmfork_job *job, struct vmfork_piece *piece)
+{
+	struct vmfork_source *source = NULL;
+
+	if (piece->file)
+		source = vmfork_source_find(&job->sources, piece->file,
+					    job->owner);
+	if (!IS_ERR(source)) {
+		piece->source = source;
+		return 0;
+	}
+	switch (PTR_ERR(source)) {
+	case -ENOMEM:
+	case -EINTR:
+		return PTR_ERR(source);
+	case -ETXTBSY:
+		return refuse(job, VMFORK_FILE_BUSY, piece->addr);
+	default:
+		return refuse(job, VMFORK_FILE, piece->addr);
+	}
 }
 
 static void init_piece(struct vmfork_job *job, struct vmfork_piece *piece)
@@ -123,9 +157,12 @@ static int prepare_region(struct vmfork_job *job,
 	for (; !err && next_kept(job, &addr, region_end, &end);
 	     addr = piece.addr + piece.len) {
 		err = find_piece(job, &piece, addr, end);
+		if (!err)
+			err = find_source(job, &piece);
 		if (!err && !piece.wiped &&
 		    get_mm_counter(job->target.mm, MM_SWAPENTS))
 			err = vmfork_piece_swapin(&piece);
+		vmfork_piece_release(&piece);
 	}
 	return err;
 }
@@ -184,6 +221,8 @@ static int capture_piece(struct vmfork_job *job, struct vmfork_piece *piece,
 		piece->busy = 0;
 		piece->unsettled = false;
 		err = find_piece(job, piece, addr, end);
+		if (!err)
+			err = find_source(job, piece);
 		if (!err && !piece->wiped)
 			err = vmfork_piece_recapture(piece, end);
 		if (err == -ENOEXEC) {
@@ -383,8 +422,9 @@ static void count_results(struct vmfork_job *job)
 	struct vmfork_capture *arg = &job->arg;
 	u64 pages = vmfork_tree_pages(&snap->tree);
 
+	arg->pages_file = vmfork_tree_file_pages(&snap->tree);
 	arg->pages_hole = bytes_of_regions(job) >> PAGE_SHIFT;
-	arg->pages_hole -= pages + job->wiped;
+	arg->pages_hole -= pages + arg->pages_file + job->wiped;
 	arg->pages_wiped = job->wiped;
 	arg->id = snap->shown.id;
 	arg->pages_shared = pages - arg->pages_stolen - arg->pages_copied;
@@ -447,6 +487,7 @@ static int capture(struct vmfork_job *job)
 	else
 		count_results(job);
 out_owner:
+	vmfork_sources_free(&job->sources);
 	vmfork_owner_put(job->owner);
 out_mm:
 	vmfork_target_put(&job->target);
@@ -617,6 +658,7 @@ long vmfork_capture_ioctl(struct vmfork_capture __user *arg)
 	job = kzalloc(sizeof(*job), GFP_KERNEL);
 	if (!job)
 		return -ENOMEM;
+	INIT_LIST_HEAD(&job->sources);
 	err = get_arg(job, arg, &size);
 	if (err)
 		goto out_job;

@@ -237,8 +237,7 @@ static void collect_page(struct vmfork_node *leaf, u64 index, struct page *page)
 	unsigned long old = vmfork_leaf_set_fresh(leaf, index, page);
 
 	/* The older snapshot that this page was written over has it too. */
-	if (unlikely(old))
-		vmfork_page_put(vmfork_slot_page(old), false);
+	vmfork_slot_drop(old);
 }
 
 static void collect_zero(struct vmfork_node *leaf, u64 index)
@@ -247,8 +246,7 @@ static void collect_zero(struct vmfork_node *leaf, u64 index)
 	unsigned long old = *slot;
 
 	*slot = 0;
-	if (old)
-		vmfork_page_put(vmfork_slot_page(old), false);
+	vmfork_slot_drop(old);
 }
 
 /* A present anonymous page of a page table, its lock held. */
@@ -273,8 +271,8 @@ static void collect_pte(struct vmfork_piece *piece, struct vmfork_node *leaf,
 
 /*
  * Does an entry say something that the tree does not?  A zero page in anonymous
- * memory is a hole as good as none.  In a mapping, KSM may have put one in the
- * place of a private page.
+ * memory is a hole as good as none.  In a mapping of a snapshot or a file, KSM
+ * may have put one in the place of a private page.
  */
 static bool is_collected(const struct vmfork_piece *piece, pte_t ent)
 {
@@ -588,7 +586,7 @@ static int walk_piece(struct vmfork_piece *piece)
 /**
  * vmfork_collect() - collect a piece
  * @piece: nothing of it is collected; its VMA has been checked
- * @source: the snapshot that the VMA maps, or NULL
+ * @source: what the VMA maps, a snapshot's tree or a file's, or NULL
  * @source_index: its page at the beginning of the piece
  *
  * The mmap lock is held for writing, and mm->write_protect_seq.
@@ -596,20 +594,21 @@ static int walk_piece(struct vmfork_piece *piece)
  * Return: 0, and @piece->tree has the pages; or an errno.
  */
 int vmfork_collect(struct vmfork_piece *piece,
-		   const struct vmfork_snapshot *source, u64 source_index)
+		   const struct vmfork_tree *source, u64 source_index)
 {
+	struct vmfork_tree *own = &piece->snap->tree;
 	u64 nr = piece->len >> PAGE_SHIFT;
 	int err = 0;
 
 	mmap_assert_write_locked(piece->mm);
 	piece->remapped = source;
-	vmfork_tree_begin(&piece->tree, &piece->snap->tree);
+	vmfork_tree_begin(&piece->tree, own);
 	/* If it maps this very snapshot, it is captured in slices. */
-	if (source != piece->snap)
+	if (source != own)
 		err = vmfork_tree_erase(&piece->tree, piece->index, nr);
-	if (!err && source && source != piece->snap)
-		err = vmfork_tree_share(&piece->tree, piece->index,
-					&source->tree, source_index, nr);
+	if (!err && source && source != own)
+		err = vmfork_tree_share(&piece->tree, piece->index, source,
+					source_index, nr);
 	if (!err)
 		err = walk_piece(piece);
 	if (!err)

@@ -3,10 +3,10 @@
 #define VMFORK_COLLECT_H
 
 struct vmfork_piece;
-struct vmfork_snapshot;
+struct vmfork_tree;
 
 int vmfork_collect(struct vmfork_piece *piece,
-		   const struct vmfork_snapshot *source, u64 source_index);
+		   const struct vmfork_tree *source, u64 source_index);
 int vmfork_piece_refuse(struct vmfork_piece *piece, u32 reason,
 			unsigned long addr);
 

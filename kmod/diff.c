@@ -27,8 +27,8 @@
  * @run: a range that may still become longer, in bytes; empty if @run.len is 0
  */
 struct diff {
-	const struct vmfork_snapshot *a;
-	const struct vmfork_snapshot *b;
+	struct vmfork_snapshot *a;
+	struct vmfork_snapshot *b;
 	u64 end;
 	struct vmfork_diff arg;
 	struct vmfork_range __user *user;
@@ -55,18 +55,33 @@ static bool is_same(struct page *a, struct page *b)
 	return same;
 }
 
-/* Do two pages have other contents?  1, 0 or a negative errno. */
-static int contents_differ(const struct diff *d, u64 index)
+static int pages_differ(struct page *a, struct page *b)
 {
-	bool huge;
-	struct page *a = vmfork_tree_page(&d->a->tree, index, &huge);
-	struct page *b = vmfork_tree_page(&d->b->tree, index, &huge);
-
 	if ((a && PageHWPoison(a)) || (b && PageHWPoison(b)))
 		return -EHWPOISON;
 	if (a && b)
 		return !is_same(a, b);
 	return !is_zero(a ?: b);
+}
+
+/* Do two pages have other contents?  1, 0 or a negative errno. */
+static int contents_differ(const struct diff *d, u64 index)
+{
+	struct vmfork_spot a, b;
+	int err, err_a, err_b, ret;
+
+	err = vmfork_snapshot_borrow(d->a, index, &a);
+	if (err)
+		return err;
+	err = vmfork_snapshot_borrow(d->b, index, &b);
+	if (err) {
+		vmfork_spot_done(&a);
+		return err;
+	}
+	ret = a.page || b.page ? pages_differ(a.page, b.page) : 0;
+	err_a = vmfork_spot_done(&a);
+	err_b = vmfork_spot_done(&b);
+	return err_a ?: err_b ?: ret;
 }
 
 static int flush_run(struct diff *d)

@@ -6,9 +6,14 @@
  * it where that can be done.  A write is the kernel's ordinary copy-on-write
  * into an anonymous page; nothing of ours takes part but the ->fault() that
  * finds the original.
+ *
+ * A page of a file is read first.  That may have to wait, and then it is done
+ * without the mmap lock, if the kernel allows that, and the fault is taken
+ * again.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -18,6 +23,7 @@
 #include <linux/pgtable.h>
 #include <linux/timekeeping.h>
 
+#include "backing.h"
 #include "dirty.h"
 #include "fault.h"
 #include "mapping.h"
@@ -49,6 +55,7 @@ MODULE_PARM_DESC(fault_around,
 /**
  * struct outcome - what a fault was served with
  * @page: of the snapshot; NULL for a hole
+ * @imported: it is a file's
  * @huge: the kernel maps all of its 2 MiB folio
  * @pages: pages that are mapped now; @huge says it better
  * @first: where in the snapshot the pages begin that could have been, in pages
@@ -58,6 +65,7 @@ MODULE_PARM_DESC(fault_around,
  */
 struct outcome {
 	struct page *page;
+	bool imported;
 	bool huge;
 	u64 pages;
 	u64 first;
@@ -162,6 +170,15 @@ enum vmfork_entry vmfork_entry_at(struct mm_struct *mm, unsigned long addr)
 	return pmd ? entry_of(pmd, addr) : VMFORK_ENTRY_NONE;
 }
 
+/* The page of a slot, if it is there without being read. */
+static struct page *page_of(unsigned long slot)
+{
+	if (slot & VMFORK_SLOT_FILE)
+		return vmfork_backing_find(vmfork_backing_of(slot),
+					   vmfork_slot_file_at(slot));
+	return vmfork_slot_page(slot);
+}
+
 /*
  * Up to a run of pages, from @addr on: which of them can be mapped now?  Sets
  * *@skip to how many can not be, before these.
@@ -172,13 +189,17 @@ static unsigned int next_batch(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct vmfork_snapshot *snap = vmfork_vma_snapshot(vma);
 	pte_t *pte = pte_at(vma->vm_mm, addr);
+	unsigned long slots[VMFORK_RUN_PAGES];
 	unsigned int i, first = nr;
 
-	vmfork_tree_pages_at(&snap->tree, linear_page_index(vma, addr), nr,
-			     pages);
+	vmfork_tree_slots_at(&snap->tree, linear_page_index(vma, addr), nr,
+			     slots);
 	for (i = 0; i < nr; i++) {
-		bool can = pages[i] && !PageHWPoison(pages[i]) &&
-			   (!pte || pte_none(ptep_get(pte + i)));
+		bool can;
+
+		pages[i] = page_of(slots[i]);
+		can = pages[i] && !PageHWPoison(pages[i]) &&
+		      (!pte || pte_none(ptep_get(pte + i)));
 
 		if (can && first == nr)
 			first = i;
@@ -196,7 +217,8 @@ static unsigned int next_batch(struct vm_area_struct *vma, unsigned long addr,
  * @end: where it ends
  * @mapped: added to: pages that were mapped
  *
- * Leaves out holes, lost pages, and what is mapped already.
+ * Leaves out holes, lost pages, pages of files that were not read, and what is
+ * mapped already.
  *
  * Return: 0 or a negative errno.
  */
@@ -299,38 +321,159 @@ static bool maps_huge(struct vm_fault *vmf, struct page *page)
 	       pmd_none(READ_ONCE(*vmf->pmd));
 }
 
+static vm_fault_t fault_of(int err)
+{
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/*
+ * How many pages of a file to read: one, or more and more while they are wanted
+ * in order, but for a few that were there already, or are holes.
+ */
+static u64 read_window(struct vmfork_mapping *mapping, u64 index)
+{
+	unsigned int window = 1;
+
+	if (index - READ_ONCE(mapping->read_next) < MIN_WINDOW)
+		window = clamp(2 * READ_ONCE(mapping->read_window), 1U,
+			       READ_ONCE(fault_around));
+	WRITE_ONCE(mapping->read_window, window);
+	return window;
+}
+
+/* As much of that as is of the same file, one page after the other. */
+static u64 pages_to_read(struct vmfork_mapping *mapping, u64 index)
+{
+	u64 nr = read_window(mapping, index), first = index;
+	struct vmfork_snapshot *snap = mapping->snap;
+	unsigned long slot;
+
+	if (nr > 1 && vmfork_snapshot_ready(snap)) {
+		nr = min(nr, (snap->size >> PAGE_SHIFT) - index);
+		nr = vmfork_tree_next_file(&snap->tree, &first, index + nr,
+					   &slot);
+	} else {
+		nr = 1;
+	}
+	WRITE_ONCE(mapping->read_next, index + nr);
+	return nr;
+}
+
+/* Read into the store; or, for a copy that the kernel makes, just look. */
+static int bring_page(struct vmfork_spot *spot, u64 nr, bool write, bool nowait)
+{
+	if (!write)
+		return vmfork_backing_fill(spot->backing, spot->at, nr, nowait,
+					   &spot->page);
+	spot->page = vmfork_backing_borrow_locked(spot->backing, spot->at,
+						  nowait);
+	return PTR_ERR_OR_ZERO(spot->page);
+}
+
+/*
+ * It has to be waited for, and nothing of the fault is held any more.  Whether
+ * it succeeds will be seen when the fault is taken again.
+ */
+static vm_fault_t bring_unlocked(struct vmfork_spot *spot, u64 nr, bool write)
+{
+	struct page *page;
+	int err = 0;
+
+	if (write)
+		page = vmfork_backing_borrow(spot->backing, spot->at, false);
+	else
+		err = vmfork_backing_fill(spot->backing, spot->at, nr, false,
+					  &page);
+	if (!err && !IS_ERR(page))
+		put_page(page);
+	return VM_FAULT_RETRY | VM_FAULT_MAJOR;
+}
+
+/* Returns 0 or VM_FAULT_LOCKED if @spot has the page now, or what went wrong. */
+static vm_fault_t bring(struct vm_fault *vmf, struct vmfork_spot *spot)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	u64 nr = 1;
+	int err;
+
+	if (!write)
+		nr = pages_to_read(vmfork_vma_mapping(vmf->vma), vmf->pgoff);
+	err = bring_page(spot, nr, write, true);
+
+	if (err == -EAGAIN) {
+		if (fault_flag_allow_retry_first(vmf->flags)) {
+			if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+				return VM_FAULT_RETRY;
+			release_fault_lock(vmf);
+			return bring_unlocked(spot, nr, write);
+		}
+		err = bring_page(spot, nr, write, false);
+	}
+	if (err)
+		return fault_of(err);
+	return write ? VM_FAULT_LOCKED : 0;
+}
+
+/* Before anything else: @spot is what the snapshot has, and has its page. */
+static vm_fault_t find_page(struct vm_fault *vmf, struct vmfork_spot *spot)
+{
+	vm_fault_t ret = 0;
+
+	vmfork_snapshot_look(vmfork_vma_snapshot(vmf->vma), vmf->pgoff, spot);
+	if (!spot->backing)
+		return 0;
+	if (!spot->page)
+		ret = bring(vmf, spot);
+	/* The slot holds it, and the VMA's lock that, if there was no retry. */
+	vmfork_backing_put(spot->backing);
+	return ret;
+}
+
+/* Over the limit of whom it would be charged to, a page is not in the store. */
+static bool is_shared(const struct vmfork_spot *spot)
+{
+	return !spot->backing ||
+	       vmfork_backing_find(spot->backing, spot->at) == spot->page;
+}
+
 static vm_fault_t serve(struct vm_fault *vmf, struct outcome *outcome)
 {
 	struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
 	struct vmfork_snapshot *snap = mapping->snap;
 	bool batches = vmf->vma->vm_flags & VM_MIXEDMAP;
-	bool write = vmf->flags & FAULT_FLAG_WRITE, huge;
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	struct vmfork_spot spot;
 	struct page *page;
+	vm_fault_t ret;
 
 	if (vmf->pgoff >= snap->size >> PAGE_SHIFT)
 		return VM_FAULT_SIGBUS;
 
 	if (write)
 		vmfork_dirty_mark(READ_ONCE(mapping->dirty), vmf->pgoff);
-	page = vmfork_snapshot_get_page(snap, vmf->pgoff, &huge);
+	ret = find_page(vmf, &spot);
+	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
+		return ret;
+	page = spot.page;
 	outcome->page = page;
+	outcome->imported = spot.backing;
 	if (!page) {
 		page = get_zero_page(mapping);
 		if (!page)
 			return VM_FAULT_OOM;
 	} else if (batches && !write && vmfork_snapshot_ready(snap) &&
-		   !PageHWPoison(page)) {
+		   !PageHWPoison(page) && is_shared(&spot)) {
 		put_page(page);
 		return read_around(vmf, outcome);
 	} else if (!write && PageTransCompound(page)) {
-		outcome->huge = !batches && huge && maps_huge(vmf, page);
+		outcome->huge = !batches && spot.huge && maps_huge(vmf, page);
 		if (!outcome->huge && make_page_table(vmf)) {
 			put_page(page);
 			return VM_FAULT_OOM;
 		}
 	}
 	vmf->page = page;
-	return 0;
+	return ret;
 }
 
 static void tell(const struct vm_fault *vmf, const struct outcome *outcome,
@@ -355,7 +498,9 @@ static void tell(const struct vm_fault *vmf, const struct outcome *outcome,
 	} else {
 		kind = VMFORK_FAULT_READ;
 	}
-	if (page && vmfork_page_is_copy(page))
+	if (outcome->imported)
+		flags |= VMFORK_FAULT_IMPORTED;
+	else if (page && vmfork_page_is_copy(page))
 		flags |= VMFORK_FAULT_COPIED;
 	trace_vmfork_fault(mapping->snap->shown.id, mapping->ino,
 			   vmf->address & PAGE_MASK,
@@ -391,6 +536,8 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	if (trace_vmfork_fault_enabled())
 		begin = ktime_get_ns();
 	ret = serve(vmf, &outcome);
+	if (ret & VM_FAULT_RETRY)
+		return ret;	/* Without a lock on the VMA. */
 	if (trace_vmfork_cow_enabled() && vmf->flags & FAULT_FLAG_WRITE &&
 	    is_first(vmf))
 		vmfork_watch_explain(vmf->vma->vm_mm, vmf->address & PAGE_MASK);

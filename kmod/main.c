@@ -9,7 +9,9 @@
 #include <linux/module.h>
 #include <linux/vmfork.h>
 
+#include "backing.h"
 #include "capture.h"
+#include "import.h"
 #include "ioctl.h"
 #include "lru.h"
 #include "owner.h"
@@ -38,6 +40,8 @@ static long device_ioctl(struct file *file, unsigned int cmd,
 	switch (VMFORK_IOC_SIZELESS(cmd)) {
 	case VMFORK_IOC_SIZELESS(VMFORK_CAPTURE):
 		return vmfork_capture_ioctl((void __user *)arg);
+	case VMFORK_IOC_SIZELESS(VMFORK_IMPORT):
+		return vmfork_import_ioctl((void __user *)arg);
 	case VMFORK_IOC_SIZELESS(VMFORK_PREFAULT):
 		return vmfork_prefault_ioctl((void __user *)arg);
 	default:
@@ -106,6 +110,7 @@ static void __exit vmfork_exit(void)
 	vmfork_lru_cleanup();
 	vmfork_snapshot_cleanup();
 	vmfork_tree_cleanup();
+	vmfork_backing_cleanup();
 	vmfork_owner_cleanup();
 	vmfork_watch_cleanup();
 }

@@ -32,7 +32,8 @@ bool vmfork_wants_batches(const struct vmfork_snapshot *snap)
 {
 	u64 huge = vmfork_tree_huge_folios(&snap->tree) * VMFORK_HUGE_PAGES;
 
-	return !huge || huge * 4 < vmfork_tree_pages(&snap->tree);
+	return !huge || huge * 4 < vmfork_tree_pages(&snap->tree) +
+				   vmfork_tree_file_pages(&snap->tree);
 }
 
 static struct vmfork_mapping *shown_mapping(struct vmfork_shown *shown)

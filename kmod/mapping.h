@@ -35,6 +35,8 @@ struct vmfork_snapshot;
  * @over: what it is mapped over while that is done, or NULL
  * @ahead: index that the next fault has if the mapping is read in order
  * @window: pages that the last fault mapped
+ * @read_next: index behind the pages that were last read from a file
+ * @read_window: how many were wanted
  *
  * Its VMAs have a file of its own, which holds it.  It begins with one of
  * them, or one for each slice of a capture ahead; fork(2), mremap(2) and splits
@@ -51,6 +53,8 @@ struct vmfork_mapping {
 	struct vmfork_over *over;
 	u64 ahead;
 	unsigned int window;
+	u64 read_next;
+	unsigned int read_window;
 };
 
 /* What a VMA has that its mapping of a snapshot gets too. */

@@ -111,6 +111,18 @@ struct vmfork_owner *vmfork_owner_get(kuid_t uid)
 }
 
 /**
+ * vmfork_owner_hold() - another reference
+ * @owner: held by the caller
+ *
+ * Return: @owner, for vmfork_owner_put().
+ */
+struct vmfork_owner *vmfork_owner_hold(struct vmfork_owner *owner)
+{
+	atomic_long_inc(&owner->refs);
+	return owner;
+}
+
+/**
  * vmfork_owner_put() - undo vmfork_owner_get()
  * @owner: may be NULL
  */

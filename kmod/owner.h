@@ -11,6 +11,7 @@
 struct vmfork_owner;
 
 struct vmfork_owner *vmfork_owner_get(kuid_t uid);
+struct vmfork_owner *vmfork_owner_hold(struct vmfork_owner *owner);
 void vmfork_owner_put(struct vmfork_owner *owner);
 u16 vmfork_owner_number(const struct vmfork_owner *owner);
 int vmfork_owner_charge(struct vmfork_owner *owner, u64 pages);

@@ -30,14 +30,24 @@
 #include <linux/timekeeping.h>
 #include <linux/userfaultfd_k.h>
 
+#include "backing.h"
 #include "collect.h"
 #include "dirty.h"
 #include "mapping.h"
 #include "owner.h"
 #include "piece.h"
 #include "snapshot.h"
+#include "source.h"
 #include "target.h"
 #include "trace.h"
+
+/* Can what is not written to be read from the file? */
+static bool is_suitable_file(const struct vm_area_struct *vma)
+{
+	return vmfork_backing_suits(vma->vm_file) &&
+	       vma->vm_pgoff + ((vma->vm_end - vma->vm_start) >> PAGE_SHIFT) <=
+	       VMFORK_FILE_PAGES;
+}
 
 /**
  * vmfork_check_vma() - may this VMA be captured
@@ -54,8 +64,10 @@ u32 vmfork_check_vma(const struct vm_area_struct *vma)
 			return VMFORK_SPECIAL;
 		if (vma->vm_flags & (VM_SHARED | VM_MAYSHARE))
 			return VMFORK_SHARED;
-		if (vma->vm_ops)
-			return vma->vm_file ? VMFORK_FILE : VMFORK_SPECIAL;
+		if (vma->vm_ops && !vma->vm_file)
+			return VMFORK_SPECIAL;
+		if (vma->vm_ops && !is_suitable_file(vma))
+			return VMFORK_FILE;
 	}
 	if (vma->vm_userfaultfd_ctx.ctx)
 		return VMFORK_UFFD;
@@ -106,6 +118,10 @@ static int check_piece(struct vmfork_piece *piece, struct vm_area_struct *vma)
 	    (vma->vm_flags ^ piece->vm_flags) & ~VM_SOFTDIRTY)
 		return vmfork_piece_refuse(piece, VMFORK_RACE, piece->addr);
 	reason = vmfork_check_vma(vma);
+	/* Another file, or not the one that it was. */
+	if (!reason && vmfork_vma_source(vma) &&
+	    !vmfork_source_is_of(piece->source, vma))
+		reason = VMFORK_RACE;
 	if (reason)
 		return vmfork_piece_refuse(piece, reason, piece->addr);
 	return vmfork_piece_check_source(piece, vma);
@@ -141,13 +157,13 @@ void vmfork_piece_seq_end(struct vmfork_piece *piece)
 /**
  * vmfork_piece_begin() - collect a piece, with pinning held off
  * @piece: checked; the locks of its VMAs are held for writing
- * @source: the snapshot that they map, or NULL
+ * @source: the tree of what they map, or NULL
  * @source_index: its page at the beginning of the piece
  *
  * Return: 0, and vmfork_piece_seq_end() has to follow; or an errno.
  */
 int vmfork_piece_begin(struct vmfork_piece *piece,
-		       const struct vmfork_snapshot *source, u64 source_index)
+		       const struct vmfork_tree *source, u64 source_index)
 {
 	int err;
 
@@ -184,6 +200,19 @@ void vmfork_piece_commit(struct vmfork_piece *piece)
 	piece->counts->ns_steal += steal;
 }
 
+/* What @vma maps, as a tree, and where it begins in that; NULL if nothing. */
+static const struct vmfork_tree *source_of(struct vmfork_piece *piece,
+					   struct vm_area_struct *vma,
+					   u64 *index)
+{
+	struct vmfork_snapshot *snap = vmfork_vma_snapshot(vma);
+
+	*index = linear_page_index(vma, piece->addr);
+	if (snap)
+		return &snap->tree;
+	return vmfork_vma_source(vma) ? &piece->source->tree : NULL;
+}
+
 /**
  * vmfork_piece_collect() - what get_unmapped_area() does for a capture
  * @piece: the piece
@@ -195,9 +224,9 @@ void vmfork_piece_commit(struct vmfork_piece *piece)
 unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 				   unsigned long addr, unsigned long len)
 {
-	struct vmfork_snapshot *source;
+	const struct vmfork_tree *source;
 	struct vm_area_struct *vma;
-	u64 index = 0;
+	u64 index;
 	int err;
 
 	if (WARN_ON_ONCE(addr != piece->addr || len != piece->len))
@@ -212,9 +241,7 @@ unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 
 	/* Faults that hold nothing but the VMA's own lock come to an end. */
 	vma_start_write(vma);
-	source = vmfork_vma_snapshot(vma);
-	if (source)
-		index = linear_page_index(vma, addr);
+	source = source_of(piece, vma, &index);
 	err = vmfork_piece_begin(piece, source, index);
 	return err ?: addr;
 }
@@ -391,6 +418,9 @@ void vmfork_piece_release(struct vmfork_piece *piece)
 	if (piece->mapping)
 		fput(piece->mapping);
 	piece->mapping = NULL;
+	if (piece->file)
+		fput(piece->file);
+	piece->file = NULL;
 	vmfork_tree_destroy(&piece->tree);
 	if (piece->charged)
 		vmfork_owner_uncharge(piece->owner, piece->charged);

@@ -19,6 +19,7 @@ struct file;
 struct vmfork_dirty;
 struct vmfork_owner;
 struct vmfork_snapshot;
+struct vmfork_source;
 struct vmfork_target;
 
 /**
@@ -75,6 +76,8 @@ struct vmfork_large_chunk {
  * @counts: the capture's results, which the piece adds to
  * @why: why it was refused
  * @target: who may be killed
+ * @file: that it maps privately, referenced, or NULL
+ * @source: what is known of that file; of the capture
  * @mapping: file of the mapping that takes the piece's place, made before
  * @dirty: where it may have private pages, if that is known
  * @larges: struct vmfork_large_chunk
@@ -109,6 +112,8 @@ struct vmfork_piece {
 	struct vmfork_capture *counts;
 	struct vmfork_refused *why;
 	const struct vmfork_target *target;
+	struct file *file;
+	struct vmfork_source *source;
 	struct file *mapping;
 	const struct vmfork_dirty *dirty;
 	struct list_head larges;
@@ -132,7 +137,7 @@ struct vmfork_piece {
 };
 
 int vmfork_piece_begin(struct vmfork_piece *piece,
-		       const struct vmfork_snapshot *source, u64 source_index);
+		       const struct vmfork_tree *source, u64 source_index);
 int vmfork_piece_capture(struct vmfork_piece *piece, struct file *file);
 unsigned long vmfork_piece_collect(struct vmfork_piece *piece,
 				   unsigned long addr, unsigned long len);

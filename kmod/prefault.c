@@ -194,6 +194,46 @@ static int fill_locked(struct prefault *prefault, unsigned long addr,
 	return fill_vma(prefault, vma, addr, *next);
 }
 
+/* The snapshot that is mapped at an address, with a reference, or NULL. */
+static struct vmfork_snapshot *get_mapped(struct prefault *prefault, u64 addr,
+					  u64 *index, u64 *nr)
+{
+	struct vmfork_snapshot *snap = NULL;
+	struct vm_area_struct *vma;
+	u64 room;
+
+	vma = find_vma(prefault->target.mm, addr);
+	if (vma && vma->vm_start <= addr)
+		snap = vmfork_vma_snapshot(vma);
+	if (!snap || !vmfork_snapshot_ready(snap) ||
+	    !vmfork_tree_file_pages(&snap->tree))
+		return NULL;
+	*index = linear_page_index(vma, addr);
+	room = snap->size >> PAGE_SHIFT;
+	room -= min(room, *index);
+	*nr = min3(room, *nr, (u64)(vma->vm_end - addr) >> PAGE_SHIFT);
+	return vmfork_snapshot_get(snap);
+}
+
+/* Pages of files are read while the mmap lock is not held. */
+static int read_ahead(struct prefault *prefault, u64 addr, u64 end)
+{
+	u64 index, nr = (min(end, (addr & ~(CHUNK - 1)) + CHUNK) - addr) >>
+			PAGE_SHIFT;
+	struct vmfork_snapshot *snap;
+	int err;
+
+	err = mmap_read_lock_killable(prefault->target.mm);
+	if (err)
+		return err;
+	snap = get_mapped(prefault, addr, &index, &nr);
+	mmap_read_unlock(prefault->target.mm);
+	if (snap)
+		err = vmfork_snapshot_fill(snap, index, nr);
+	vmfork_snapshot_put(snap);
+	return err;
+}
+
 static int fill_range(struct prefault *prefault,
 		      const struct vmfork_range *range)
 {
@@ -204,6 +244,8 @@ static int fill_range(struct prefault *prefault,
 
 	for (; !err && addr < end; addr = next) {
 		err = vmfork_target_check_killed(&prefault->target);
+		if (!err && !(prefault->arg.flags & VMFORK_PREFAULT_WRITE))
+			err = read_ahead(prefault, addr, end);
 		if (!err)
 			err = mmap_read_lock_killable(mm);
 		if (err)

@@ -31,6 +31,7 @@ static const int refusal_errno[] = {
 	[VMFORK_QUOTA]		= -EDQUOT,
 	[VMFORK_NO_MAPPING]	= -ENXIO,
 	[VMFORK_SIZE]		= -ERANGE,
+	[VMFORK_FILE_BUSY]	= -ETXTBSY,
 };
 
 /**

@@ -142,7 +142,7 @@ static int recapture(struct vmfork_piece *piece, unsigned long end,
 		return err;
 	dirty = vmfork_mapping_dirty(vma, map_start, map_end);
 	piece->dirty = dirty;
-	err = vmfork_piece_begin(piece, vmfork_vma_snapshot(vma),
+	err = vmfork_piece_begin(piece, &vmfork_vma_snapshot(vma)->tree,
 				 piece->index);
 	if (err)
 		return err;

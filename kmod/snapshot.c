@@ -7,6 +7,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/err.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -21,7 +22,9 @@
 #include <linux/uio.h>
 #include <linux/vmfork.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
+#include "backing.h"
 #include "diff.h"
 #include "ioctl.h"
 #include "mapping.h"
@@ -51,36 +54,160 @@ bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap)
 	return smp_load_acquire(&snap->ready);
 }
 
-static struct page *get_tree_page(const struct vmfork_tree *tree, u64 index,
-				  bool *huge)
+/**
+ * vmfork_snapshot_blocks() - st_blocks of a snapshot
+ * @snap: finished
+ *
+ * What there is to be read, in memory or of files: tools take a file without
+ * blocks for one without data.
+ *
+ * Return: units of 512 bytes.
+ */
+blkcnt_t vmfork_snapshot_blocks(const struct vmfork_snapshot *snap)
 {
-	struct page *page = vmfork_tree_page(tree, index, huge);
+	return (vmfork_tree_pages(&snap->tree) +
+		vmfork_tree_file_pages(&snap->tree)) << (PAGE_SHIFT - 9);
+}
 
-	if (page)
-		get_page(page);
-	return page;
+static void look(const struct vmfork_tree *tree, u64 index,
+		 struct vmfork_spot *spot)
+{
+	unsigned long slot = vmfork_tree_slot(tree, index, &spot->huge);
+
+	spot->page = NULL;
+	spot->backing = NULL;
+	if (slot & VMFORK_SLOT_FILE) {
+		spot->backing = vmfork_backing_get_of(slot);
+		spot->at = vmfork_slot_file_at(slot);
+		spot->page = vmfork_backing_find(spot->backing, spot->at);
+	} else if (slot) {
+		spot->page = vmfork_slot_page(slot);
+	}
+	if (spot->page)
+		get_page(spot->page);
 }
 
 /**
- * vmfork_snapshot_get_page() - look a page up
+ * vmfork_snapshot_look() - look a page up
  * @snap: finished or not
  * @index: in pages
- * @huge: set if it may be mapped as part of its 2 MiB folio
- *
- * Return: the page with a reference for the caller, or NULL for a hole.
+ * @spot: out: what is there; the references are the caller's
  */
-struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
-				      bool *huge)
+void vmfork_snapshot_look(struct vmfork_snapshot *snap, u64 index,
+			  struct vmfork_spot *spot)
+{
+	if (likely(vmfork_snapshot_ready(snap))) {
+		look(&snap->tree, index, spot);
+		return;
+	}
+	read_lock(&snap->tree.lock);
+	look(&snap->tree, index, spot);
+	read_unlock(&snap->tree.lock);
+}
+
+/**
+ * vmfork_snapshot_borrow() - the same, for who wants to read it
+ * @snap: finished
+ * @index: in pages
+ * @spot: out: for vmfork_spot_done(); if @backing is set, @page may be a page
+ *	of the file's own, and what was read is right only if that says so
+ *
+ * Return: 0, or a negative errno and there is nothing to be done with @spot.
+ */
+int vmfork_snapshot_borrow(struct vmfork_snapshot *snap, u64 index,
+			   struct vmfork_spot *spot)
 {
 	struct page *page;
 
-	if (likely(vmfork_snapshot_ready(snap)))
-		return get_tree_page(&snap->tree, index, huge);
+	vmfork_snapshot_look(snap, index, spot);
+	if (spot->page && spot->backing) {
+		vmfork_backing_put(spot->backing);
+		spot->backing = NULL;
+	}
+	if (!spot->backing)
+		return 0;
+	page = vmfork_backing_borrow(spot->backing, spot->at, false);
+	if (IS_ERR(page)) {
+		vmfork_backing_put(spot->backing);
+		return PTR_ERR(page);
+	}
+	spot->page = page;
+	return 0;
+}
 
-	read_lock(&snap->tree.lock);
-	page = get_tree_page(&snap->tree, index, huge);
-	read_unlock(&snap->tree.lock);
-	return page;
+/**
+ * vmfork_spot_done() - when what was borrowed was read
+ * @spot: borrowed
+ *
+ * Return: 0, or a negative errno: what was read may have been wrong.
+ */
+int vmfork_spot_done(struct vmfork_spot *spot)
+{
+	int err = 0;
+
+	if (spot->page)
+		put_page(spot->page);
+	if (spot->backing) {
+		err = vmfork_backing_check(spot->backing);
+		vmfork_backing_put(spot->backing);
+	}
+	return err;
+}
+
+/**
+ * vmfork_snapshot_fill() - have pages of files there before they are used
+ * @snap: finished
+ * @index: where the range begins, in pages
+ * @nr: its length
+ *
+ * Return: 0 or a negative errno, as vmfork_backing_fill().
+ */
+int vmfork_snapshot_fill(struct vmfork_snapshot *snap, u64 index, u64 nr)
+{
+	struct vmfork_backing *backing;
+	u64 end = index + nr, run, at;
+	unsigned long slot;
+	struct page *page;
+	int err;
+
+	while ((run = vmfork_tree_next_file(&snap->tree, &index, end, &slot))) {
+		backing = vmfork_backing_of(slot);
+		at = vmfork_slot_file_at(slot);
+		for (; run; run--, at++, index++) {
+			if (vmfork_backing_find(backing, at))
+				continue;
+			err = vmfork_backing_fill(backing, at, run, false,
+						  &page);
+			if (err)
+				return err;
+			put_page(page);
+			if (fatal_signal_pending(current))
+				return -EINTR;
+		}
+	}
+	return 0;
+}
+
+/* As much of one page as there is to be read; returns how much that was. */
+static ssize_t read_part(struct vmfork_snapshot *snap, loff_t pos, loff_t end,
+			 struct iov_iter *to)
+{
+	size_t offset = offset_in_page(pos), copied = 0, len;
+	struct vmfork_spot spot;
+	int err;
+
+	len = min_t(u64, end - pos, PAGE_SIZE - offset);
+	len = min(len, iov_iter_count(to));
+	err = vmfork_snapshot_borrow(snap, pos >> PAGE_SHIFT, &spot);
+	if (err)
+		return err;
+	if (!spot.page)
+		copied = iov_iter_zero(len, to);
+	else if (PageHWPoison(spot.page))
+		err = -EIO;
+	else
+		copied = copy_page_to_iter(spot.page, offset, len, to);
+	return vmfork_spot_done(&spot) ?: err ?: copied ?: -EFAULT;
 }
 
 /* What can be read of a snapshot that was written may end within a page. */
@@ -99,7 +226,7 @@ static int not_yet(const struct file *file)
 static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(iocb->ki_filp);
-	size_t done = 0, len, copied;
+	ssize_t done = 0, part;
 	u64 end;
 
 	if (!snap)
@@ -108,29 +235,11 @@ static ssize_t snapshot_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return -EINVAL;
 	end = file_end(iocb->ki_filp, snap);
 	while (iov_iter_count(to) && iocb->ki_pos < end) {
-		size_t offset = offset_in_page(iocb->ki_pos);
-		struct page *page;
-		bool huge;
-
-		len = min_t(u64, end - iocb->ki_pos, PAGE_SIZE - offset);
-		len = min(len, iov_iter_count(to));
-		page = vmfork_snapshot_get_page(snap,
-						iocb->ki_pos >> PAGE_SHIFT,
-						&huge);
-		if (page && PageHWPoison(page)) {
-			put_page(page);
-			return done ?: -EIO;
-		}
-		if (page) {
-			copied = copy_page_to_iter(page, offset, len, to);
-			put_page(page);
-		} else {
-			copied = iov_iter_zero(len, to);
-		}
-		done += copied;
-		iocb->ki_pos += copied;
-		if (copied < len)
-			return done ?: -EFAULT;
+		part = read_part(snap, iocb->ki_pos, end, to);
+		if (part < 0)
+			return done ?: part;
+		done += part;
+		iocb->ki_pos += part;
 		if (fatal_signal_pending(current))
 			return done ?: -EINTR;
 		cond_resched();
@@ -200,7 +309,7 @@ static int open_mapping(struct inode *inode, struct file *file)
 		vmfork_snapfs_unpin();
 		return -EBUSY;
 	}
-	inode->i_blocks = vmfork_tree_pages(&snap->tree) << (PAGE_SHIFT - 9);
+	inode->i_blocks = vmfork_snapshot_blocks(snap);
 	file->private_data = snap;
 	return 0;
 }
@@ -278,6 +387,44 @@ static pid_t creator_of(const struct vmfork_snapshot *snap)
 	return pid;
 }
 
+static void count_backing(struct xarray *seen, struct vmfork_backing *backing,
+			  u32 number, struct vmfork_info *info)
+{
+	/* Out of memory: it may be counted again. */
+	if (xa_insert(seen, number, backing, GFP_KERNEL) == -EBUSY)
+		return;
+	info->read_errors += vmfork_backing_errors(backing);
+	if (!vmfork_backing_is_guarded(backing))
+		info->file_flags |= VMFORK_FILE_UNGUARDED;
+	if (vmfork_backing_is_changed(backing))
+		info->file_flags |= VMFORK_FILE_CHANGED;
+}
+
+/* All about the pages of files. */
+static void count_files(struct vmfork_snapshot *snap, struct vmfork_info *info)
+{
+	u64 end = snap->size >> PAGE_SHIFT, index = 0, nr;
+	struct vmfork_backing *backing;
+	unsigned long slot;
+	DEFINE_XARRAY(seen);
+
+	info->pages_file = vmfork_tree_file_pages(&snap->tree);
+	info->pages_read = 0;
+	info->read_errors = 0;
+	info->file_flags = 0;
+	for (; (nr = vmfork_tree_next_file(&snap->tree, &index, end, &slot));
+	     index += nr) {
+		backing = vmfork_backing_of(slot);
+		info->pages_read +=
+			vmfork_backing_count(backing,
+					     vmfork_slot_file_at(slot), nr);
+		count_backing(&seen, backing, vmfork_slot_file_number(slot),
+			      info);
+		cond_resched();
+	}
+	xa_destroy(&seen);
+}
+
 static long snapshot_info(struct vmfork_snapshot *snap,
 			  struct vmfork_info __user *arg)
 {
@@ -299,10 +446,13 @@ static long snapshot_info(struct vmfork_snapshot *snap,
 	info.snapshot_size = snap->size;
 	info.pages = vmfork_tree_pages(&snap->tree);
 	info.pages_huge = vmfork_tree_huge_folios(&snap->tree) * HPAGE_PMD_NR;
-	info.pages_hole = (snap->size >> PAGE_SHIFT) - info.pages;
+	info.pages_hole = (snap->size >> PAGE_SHIFT) - info.pages -
+			  vmfork_tree_file_pages(&snap->tree);
 	info.creator = creator_of(snap);
 	info.reserved = 0;
 	info.created_ns = snap->created_ns;
+	info.reserved2 = 0;
+	count_files(snap, &info);
 	size = min_t(u32, size, sizeof(info));
 	return copy_to_user(arg, &info, size) ? -EFAULT : 0;
 }
@@ -332,21 +482,23 @@ static long snapshot_ioctl(struct file *file, unsigned int cmd,
 	}
 }
 
-static void snapshot_show_fdinfo(struct seq_file *m, struct file *file)
+static void snapshot_show_fdinfo(struct seq_file *m, struct file *f)
 {
-	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
-	u64 pages;
+	struct vmfork_snapshot *snap = vmfork_file_snapshot(f);
+	u64 pages, file;
 
 	if (!snap)
 		return;
 	pages = vmfork_tree_pages(&snap->tree);
+	file = vmfork_tree_file_pages(&snap->tree);
 	seq_printf(m, "vmfork-id:\t%llu\n", snap->shown.id);
 	seq_printf(m, "vmfork-size:\t%llu\n", snap->size);
 	seq_printf(m, "vmfork-pages:\t%llu\n", pages);
 	seq_printf(m, "vmfork-pages-huge:\t%llu\n",
 		   vmfork_tree_huge_folios(&snap->tree) * HPAGE_PMD_NR);
 	seq_printf(m, "vmfork-pages-hole:\t%llu\n",
-		   (snap->size >> PAGE_SHIFT) - pages);
+		   (snap->size >> PAGE_SHIFT) - pages - file);
+	seq_printf(m, "vmfork-pages-file:\t%llu\n", file);
 	seq_printf(m, "vmfork-creator:\t%d\n", creator_of(snap));
 }
 
@@ -407,8 +559,7 @@ void vmfork_snapshot_finish(struct file *file)
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(file);
 
 	vmfork_snapshot_seal(snap);
-	inode_set_bytes(file_inode(file),
-			vmfork_tree_pages(&snap->tree) << PAGE_SHIFT);
+	inode_set_bytes(file_inode(file), vmfork_snapshot_blocks(snap) << 9);
 }
 
 /**

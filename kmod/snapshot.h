@@ -16,6 +16,7 @@
 
 struct file;
 struct pid;
+struct vmfork_backing;
 struct vmfork_piece;
 struct vm_area_struct;
 
@@ -51,6 +52,20 @@ struct vmfork_snapshot {
 	struct list_head named;
 };
 
+/**
+ * struct vmfork_spot - what a snapshot has at an index
+ * @page: referenced; NULL for a hole, or if @backing has to be read first
+ * @huge: it may be mapped as part of its 2 MiB folio
+ * @backing: the file whose page it is, referenced, or NULL
+ * @at: its index in that
+ */
+struct vmfork_spot {
+	struct page *page;
+	bool huge;
+	struct vmfork_backing *backing;
+	u64 at;
+};
+
 struct vmfork_snapshot *vmfork_snapshot_alloc(u64 size);
 struct file *vmfork_snapshot_create(u64 size);
 struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap);
@@ -62,9 +77,14 @@ void vmfork_snapshot_cleanup(void);
 void vmfork_snapshot_seal(struct vmfork_snapshot *snap);
 void vmfork_snapshot_finish(struct file *file);
 struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
+blkcnt_t vmfork_snapshot_blocks(const struct vmfork_snapshot *snap);
 bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);
-struct page *vmfork_snapshot_get_page(struct vmfork_snapshot *snap, u64 index,
-				      bool *huge);
+void vmfork_snapshot_look(struct vmfork_snapshot *snap, u64 index,
+			  struct vmfork_spot *spot);
+int vmfork_snapshot_borrow(struct vmfork_snapshot *snap, u64 index,
+			   struct vmfork_spot *spot);
+int vmfork_spot_done(struct vmfork_spot *spot);
+int vmfork_snapshot_fill(struct vmfork_snapshot *snap, u64 index, u64 nr);
 
 extern const struct file_operations vmfork_snapshot_fops;
 

@@ -146,7 +146,8 @@ TRACE_EVENT(vmfork_fault,
 		  __entry->snapshot, __entry->mapping, __entry->addr,
 		  __entry->offset, show_kind(__entry->kind),
 		  __print_flags(__entry->flags, "|",
-				{ VMFORK_FAULT_COPIED, "copied" }),
+				{ VMFORK_FAULT_COPIED, "copied" },
+				{ VMFORK_FAULT_IMPORTED, "imported" }),
 		  __entry->pages, __entry->ns, __entry->first, __entry->span)
 );
 
@@ -254,6 +255,58 @@ TRACE_EVENT(vmfork_drop,
 	TP_printk("snapshot=%llu pages=%llu pages_freed=%llu ns=%llu",
 		  __entry->snapshot, __entry->pages, __entry->pages_freed,
 		  __entry->ns)
+);
+
+TRACE_EVENT(vmfork_import,
+	TP_PROTO(u64 snapshot, u32 dev, u64 ino, u64 offset, u64 len,
+		 u64 pages_file, u64 pages_hole),
+	TP_ARGS(snapshot, dev, ino, offset, len, pages_file, pages_hole),
+	TP_STRUCT__entry(
+		__field(u64, snapshot)
+		__field(u32, dev)
+		__field(u64, ino)
+		__field(u64, offset)
+		__field(u64, len)
+		__field(u64, pages_file)
+		__field(u64, pages_hole)
+	),
+	TP_fast_assign(
+		__entry->snapshot = snapshot;
+		__entry->dev = dev;
+		__entry->ino = ino;
+		__entry->offset = offset;
+		__entry->len = len;
+		__entry->pages_file = pages_file;
+		__entry->pages_hole = pages_hole;
+	),
+	TP_printk("snapshot=%llu dev=%u:%u ino=%llu offset=%#llx len=%#llx pages_file=%llu pages_hole=%llu",
+		  __entry->snapshot, MAJOR(__entry->dev), MINOR(__entry->dev),
+		  __entry->ino, __entry->offset, __entry->len,
+		  __entry->pages_file, __entry->pages_hole)
+);
+
+TRACE_EVENT(vmfork_file_read,
+	TP_PROTO(u32 dev, u64 ino, u64 offset, u64 pages, s32 err, u64 ns),
+	TP_ARGS(dev, ino, offset, pages, err, ns),
+	TP_STRUCT__entry(
+		__field(u32, dev)
+		__field(u64, ino)
+		__field(u64, offset)
+		__field(u64, pages)
+		__field(s32, err)
+		__field(u64, ns)
+	),
+	TP_fast_assign(
+		__entry->dev = dev;
+		__entry->ino = ino;
+		__entry->offset = offset;
+		__entry->pages = pages;
+		__entry->err = err;
+		__entry->ns = ns;
+	),
+	TP_printk("dev=%u:%u ino=%llu offset=%#llx pages=%llu err=%d ns=%llu",
+		  MAJOR(__entry->dev), MINOR(__entry->dev), __entry->ino,
+		  __entry->offset, __entry->pages, __entry->err, __entry->ns)
 );
 
 #endif /* VMFORK_TRACE_H */

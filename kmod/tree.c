@@ -26,6 +26,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "backing.h"
 #include "pages.h"
 #include "tree.h"
 
@@ -67,13 +68,20 @@ static inline void slot_get(unsigned long slot)
 		return;
 	if (slot & VMFORK_SLOT_NODE)
 		refcount_inc(&vmfork_slot_node(slot)->refs);
+	else if (slot & VMFORK_SLOT_FILE)
+		vmfork_backing_get_slots(vmfork_slot_file_number(slot), 1);
 	else
 		vmfork_page_get(vmfork_slot_page(slot), 1,
 				slot & VMFORK_SLOT_FRESH);
 }
 
-static u64 page_slot_put(unsigned long slot)
+/* No node's. */
+static u64 leaf_slot_put(unsigned long slot)
 {
+	if (slot & VMFORK_SLOT_FILE) {
+		vmfork_backing_put_slot(vmfork_slot_file_number(slot));
+		return 0;
+	}
 	return vmfork_page_put(vmfork_slot_page(slot),
 			       slot & VMFORK_SLOT_FRESH);
 }
@@ -108,7 +116,7 @@ static u64 node_put(struct vmfork_node *node)
 		if (!slot)
 			continue;
 		if (!(slot & VMFORK_SLOT_NODE))
-			freed += page_slot_put(slot);
+			freed += leaf_slot_put(slot);
 		else if (refcount_dec_and_test(&vmfork_slot_node(slot)->refs))
 			*++at = (struct freeing) { vmfork_slot_node(slot), 0 };
 	}
@@ -121,7 +129,18 @@ static void slot_put(unsigned long slot)
 	if (slot & VMFORK_SLOT_NODE)
 		node_put(vmfork_slot_node(slot));
 	else
-		page_slot_put(slot);
+		leaf_slot_put(slot);
+}
+
+/**
+ * vmfork_slot_drop() - drop what a leaf's slot held
+ * @slot: from a leaf that is a change's own; not fresh; some other tree has it
+ *	too, so that nothing is freed, and nothing sleeps
+ */
+void vmfork_slot_drop(unsigned long slot)
+{
+	if (slot)
+		leaf_slot_put(slot);
 }
 
 static struct vmfork_node *node_clone(const struct vmfork_node *node, gfp_t gfp)
@@ -138,21 +157,33 @@ static struct vmfork_node *node_clone(const struct vmfork_node *node, gfp_t gfp)
 	return copy;
 }
 
+/* What a slot has at @nr pages from where it begins, as a slot says it. */
+static unsigned long slot_part(unsigned long slot, u64 nr)
+{
+	unsigned long fresh = slot & VMFORK_SLOT_FRESH;
+
+	if (slot & VMFORK_SLOT_FILE)
+		return slot + (nr << VMFORK_FILE_AT_SHIFT);
+	return fresh | (unsigned long)vmfork_subpage(vmfork_slot_page(slot),
+						     nr);
+}
+
 /* A node that says the same as the pages in @slot, one level above it. */
 static struct vmfork_node *node_of_pages(unsigned long slot, unsigned int level,
 					 gfp_t gfp)
 {
 	struct vmfork_node *node = node_alloc(level, gfp);
 	unsigned long fresh = slot & VMFORK_SLOT_FRESH;
-	struct page *page = vmfork_slot_page(slot);
 	unsigned int i, n = nr_slots(level);
 
 	if (!node)
 		return NULL;
-	vmfork_page_get(page, n, fresh);
+	if (slot & VMFORK_SLOT_FILE)
+		vmfork_backing_get_slots(vmfork_slot_file_number(slot), n);
+	else
+		vmfork_page_get(vmfork_slot_page(slot), n, fresh);
 	for (i = 0; i < n; i++)
-		node->slots[i] = fresh |
-			(unsigned long)vmfork_subpage(page, i << shifts[level]);
+		node->slots[i] = slot_part(slot, (u64)i << shifts[level]);
 	if (fresh)
 		node->changed = ~0U;
 	return node;
@@ -242,11 +273,36 @@ static unsigned long find_slot(const struct vmfork_tree *tree, u64 index,
 	}
 }
 
-/* The page at @index of those in a slot of @level, and all that follow it. */
-static struct page *page_in(unsigned long slot, unsigned int level, u64 index)
+/*
+ * The same of a finished tree, for who looks for pages of files: 0 as soon as
+ * there is none below a slot; *@found is the level of that.
+ */
+static unsigned long find_file_slot(const struct vmfork_tree *tree, u64 index,
+				    unsigned int *found)
 {
-	return vmfork_subpage(vmfork_slot_page(slot),
-			      index & (span(level) - 1));
+	const struct vmfork_node *node = tree->root;
+	unsigned int l = tree->level;
+	unsigned long slot;
+
+	*found = l + 1;
+	if (!node || index >> shifts[l + 1])
+		return 0;
+	for (;; l--) {
+		*found = l + 1;
+		if (!node->nr_file)
+			return 0;
+		slot = node->slots[slot_nr(index, l)];
+		*found = l;
+		if (!(slot & VMFORK_SLOT_NODE))
+			return slot & VMFORK_SLOT_FILE ? slot : 0;
+		node = vmfork_slot_node(slot);
+	}
+}
+
+/* What a slot of @level has at @index, and all that follows it. */
+static unsigned long slot_in(unsigned long slot, unsigned int level, u64 index)
+{
+	return slot_part(slot, index & (span(level) - 1));
 }
 
 /**
@@ -309,32 +365,34 @@ u64 vmfork_tree_destroy(struct vmfork_tree *tree)
 }
 
 /**
- * vmfork_tree_page() - look a page up
+ * vmfork_tree_slot() - look a page up
  * @tree: finished, or its lock held
  * @index: in pages
- * @huge: set if the page is part of a 2 MiB folio that may be mapped as a whole
+ * @huge: set if it is a page of a 2 MiB folio that may be mapped as a whole
  *
- * Return: the page, held by the tree, or NULL for a hole.
+ * Return: the page, held by the tree, or a page of a file, as a slot of a leaf
+ * says it; 0 for a hole.
  */
-struct page *vmfork_tree_page(const struct vmfork_tree *tree, u64 index,
-			      bool *huge)
+unsigned long vmfork_tree_slot(const struct vmfork_tree *tree, u64 index,
+			       bool *huge)
 {
 	unsigned int level;
 	unsigned long slot = find_slot(tree, index, 0, &level);
 
-	*huge = slot && level == VMFORK_HUGE_LEVEL;
-	return slot ? page_in(slot, level, index) : NULL;
+	*huge = slot && level == VMFORK_HUGE_LEVEL &&
+		!(slot & VMFORK_SLOT_FILE);
+	return slot ? slot_in(slot, level, index) : 0;
 }
 
 /**
- * vmfork_tree_pages_at() - look several pages up
+ * vmfork_tree_slots_at() - look several pages up
  * @tree: finished
  * @index: in pages
  * @nr: how many from there on; all within one run (VMFORK_RUN_PAGES)
- * @pages: out: each as vmfork_tree_page() returns it
+ * @slots: out: each as vmfork_tree_slot() returns it
  */
-void vmfork_tree_pages_at(const struct vmfork_tree *tree, u64 index,
-			  unsigned int nr, struct page **pages)
+void vmfork_tree_slots_at(const struct vmfork_tree *tree, u64 index,
+			  unsigned int nr, unsigned long *slots)
 {
 	const struct vmfork_node *leaf;
 	unsigned int level, i;
@@ -343,13 +401,12 @@ void vmfork_tree_pages_at(const struct vmfork_tree *tree, u64 index,
 	slot = find_slot(tree, index, VMFORK_RUN_LEVEL, &level);
 	if (!(slot & VMFORK_SLOT_NODE)) {
 		for (i = 0; i < nr; i++)
-			pages[i] = slot ? page_in(slot, level, index + i) :
-					  NULL;
+			slots[i] = slot ? slot_in(slot, level, index + i) : 0;
 		return;
 	}
 	leaf = vmfork_slot_node(slot);
 	for (i = 0; i < nr; i++)
-		pages[i] = vmfork_slot_page(leaf->slots[slot_nr(index + i, 0)]);
+		slots[i] = leaf->slots[slot_nr(index + i, 0)];
 }
 
 /**
@@ -379,6 +436,44 @@ u64 vmfork_tree_next(const struct vmfork_tree *tree, u64 index, u64 end,
 	return end;
 }
 
+/**
+ * vmfork_tree_next_file() - find the next pages of a file
+ * @tree: finished
+ * @index: where to begin; set to where they begin
+ * @end: where to stop
+ * @slot: out: what a slot of a leaf says of the first one
+ *
+ * Return: how many there are, one after the other in the file, too; 0 if there
+ * are no more.
+ */
+u64 vmfork_tree_next_file(const struct vmfork_tree *tree, u64 *index, u64 end,
+			  unsigned long *slot)
+{
+	unsigned long also;
+	unsigned int level;
+	u64 next = *index;
+
+	for (; *index < end; *index = next) {
+		*slot = find_file_slot(tree, *index, &level);
+		next = (*index | (span(level) - 1)) + 1;
+		if (*slot)
+			break;
+		cond_resched();
+	}
+	if (*index >= end)
+		return 0;
+	*slot = slot_in(*slot, level, *index);
+	while (next < end) {
+		also = find_file_slot(tree, next, &level);
+		if (!also || slot_in(also, level, next) !=
+			     slot_part(*slot, next - *index))
+			break;
+		next = (next | (span(level) - 1)) + 1;
+		cond_resched();
+	}
+	return min(next, end) - *index;
+}
+
 /* What a tree has at @index, as a slot of @level would say it. */
 static unsigned long slot_as(const struct vmfork_tree *tree, u64 index,
 			     unsigned int level)
@@ -395,7 +490,7 @@ static unsigned long slot_as(const struct vmfork_tree *tree, u64 index,
 	if (!slot || found == level)
 		return slot;
 	index &= ~(span(level) - 1);
-	return (unsigned long)page_in(slot, found, index);
+	return slot_in(slot, found, index);
 }
 
 static bool same_root(const struct vmfork_tree *a, const struct vmfork_tree *b)
@@ -672,6 +767,39 @@ int vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr)
 	return err;
 }
 
+/**
+ * vmfork_tree_set_file() - have a range be pages of a file
+ * @tree: a change under way; the range is a hole in it
+ * @index: where the range begins
+ * @nr: its length in pages
+ * @file: number of the backing; the caller holds it
+ * @at: the first page's index in it; @at + @nr is at most VMFORK_FILE_PAGES
+ *
+ * Return: 0 or -ENOMEM; part of the range may be there then.
+ */
+int vmfork_tree_set_file(struct vmfork_tree *tree, u64 index, u64 nr,
+			 u32 file, u64 at)
+{
+	u64 end = index + nr;
+	unsigned int level;
+	int err;
+
+	while (index < end) {
+		level = level_within(tree, index, end);
+		vmfork_backing_get_slots(file, 1);
+		err = set_slot(tree, index, level, vmfork_slot_file(file, at),
+			       VMFORK_GFP);
+		if (err) {
+			vmfork_backing_put_slot(file);
+			return err;
+		}
+		index += span(level);
+		at += span(level);
+		cond_resched();
+	}
+	return 0;
+}
+
 /* Is all that a tree has in [0, @nr)? */
 static bool ends_at(const struct vmfork_tree *tree, u64 nr)
 {
@@ -754,6 +882,7 @@ static void node_seal(struct vmfork_node *node)
 		return;
 
 	node->nr_pages = 0;
+	node->nr_file = 0;
 	node->nr_huge = 0;
 	for (i = 0; i < n; i++) {
 		slot = node->slots[i];
@@ -764,7 +893,10 @@ static void node_seal(struct vmfork_node *node)
 
 			node_seal(child);
 			node->nr_pages += child->nr_pages;
+			node->nr_file += child->nr_file;
 			node->nr_huge += child->nr_huge;
+		} else if (slot & VMFORK_SLOT_FILE) {
+			node->nr_file += span(node->level);
 		} else {
 			node->nr_pages += span(node->level);
 			node->nr_huge += node->level == VMFORK_HUGE_LEVEL;
@@ -788,11 +920,22 @@ void vmfork_tree_seal(struct vmfork_tree *tree)
  * vmfork_tree_pages() - how many pages a sealed tree holds, in 4 KiB
  * @tree: sealed
  *
- * Return: the number.
+ * Return: the number, without pages of files.
  */
 u64 vmfork_tree_pages(const struct vmfork_tree *tree)
 {
 	return tree->root ? tree->root->nr_pages : 0;
+}
+
+/**
+ * vmfork_tree_file_pages() - how many pages of a sealed tree are files'
+ * @tree: sealed
+ *
+ * Return: the number.
+ */
+u64 vmfork_tree_file_pages(const struct vmfork_tree *tree)
+{
+	return tree->root ? tree->root->nr_file : 0;
 }
 
 /**

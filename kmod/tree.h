@@ -33,15 +33,26 @@
 #define VMFORK_GFP	(GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
 
 /*
- * A slot is 0 (a hole), a pointer to a node, or to a page.  On level 1 and 2
- * that is the first of as many pages of one folio as the slot spans; on higher
- * levels there are no pages.  What it points to is told by its low bits.  A
- * fresh page was collected from a running process and is not yet the
- * snapshot's: it may be read by nobody.
+ * A slot is 0 (a hole), a pointer to a node, or to a page, or it names pages of
+ * a file.  On level 1 and 2 a page is the first of as many pages of one folio as
+ * the slot spans; on higher levels there are no pages.  Its low bits say what it
+ * is.  A fresh page was collected from a running process and is not
+ * yet the snapshot's: it may be read by nobody.
+ *
+ * A file's pages, on any level, are as many as the slot spans.  Above the flags
+ * such a slot has the first one's index in the file (38 bits), and the number
+ * of the file (23 bits, see backing.c).
  */
 #define VMFORK_SLOT_NODE	1UL
 #define VMFORK_SLOT_FRESH	2UL
-#define VMFORK_SLOT_FLAGS	3UL
+#define VMFORK_SLOT_FILE	4UL
+#define VMFORK_SLOT_FLAGS	7UL
+
+#define VMFORK_FILE_AT_SHIFT	3
+#define VMFORK_FILE_AT_BITS	38
+#define VMFORK_FILE_SHIFT	(VMFORK_FILE_AT_SHIFT + VMFORK_FILE_AT_BITS)
+#define VMFORK_FILE_PAGES	(1UL << VMFORK_FILE_AT_BITS)
+#define VMFORK_MAX_FILES	(1UL << (64 - VMFORK_FILE_SHIFT))
 
 /**
  * struct vmfork_node - as many slots as its level has
@@ -53,7 +64,8 @@
  * @changed: on level 0 and 1, which slots may have something fresh in them or
  *	below, as bits; 0 if @sealed
  * @nr_huge: 2 MiB folios below it
- * @nr_pages: pages below it, in units of 4 KiB
+ * @nr_pages: pages below it, in units of 4 KiB, without those of files
+ * @nr_file: pages of files below it
  * @slots: see above
  */
 struct vmfork_node {
@@ -63,6 +75,7 @@ struct vmfork_node {
 	u32 changed;
 	u32 nr_huge;
 	u64 nr_pages;
+	u64 nr_file;
 	unsigned long slots[];
 };
 
@@ -87,6 +100,22 @@ static inline struct vmfork_node *vmfork_slot_node(unsigned long slot)
 static inline struct page *vmfork_slot_page(unsigned long slot)
 {
 	return (struct page *)(slot & ~VMFORK_SLOT_FLAGS);
+}
+
+static inline unsigned long vmfork_slot_file(u32 file, u64 at)
+{
+	return (unsigned long)file << VMFORK_FILE_SHIFT |
+	       at << VMFORK_FILE_AT_SHIFT | VMFORK_SLOT_FILE;
+}
+
+static inline u32 vmfork_slot_file_number(unsigned long slot)
+{
+	return slot >> VMFORK_FILE_SHIFT;
+}
+
+static inline u64 vmfork_slot_file_at(unsigned long slot)
+{
+	return slot >> VMFORK_FILE_AT_SHIFT & (VMFORK_FILE_PAGES - 1);
 }
 
 /**
@@ -115,10 +144,26 @@ void vmfork_tree_cleanup(void);
 void vmfork_tree_init(struct vmfork_tree *tree, u64 nr_pages);
 u64 vmfork_tree_destroy(struct vmfork_tree *tree);
 
-struct page *vmfork_tree_page(const struct vmfork_tree *tree, u64 index,
-			      bool *huge);
-void vmfork_tree_pages_at(const struct vmfork_tree *tree, u64 index,
-			  unsigned int nr, struct page **pages);
+unsigned long vmfork_tree_slot(const struct vmfork_tree *tree, u64 index,
+			       bool *huge);
+/**
+ * vmfork_tree_page() - look a page up in a tree without pages of files
+ * @tree: as of vmfork_tree_slot()
+ * @index: in pages
+ * @huge: likewise
+ *
+ * Return: the page, held by the tree, or NULL for a hole.
+ */
+static inline struct page *vmfork_tree_page(const struct vmfork_tree *tree,
+					    u64 index, bool *huge)
+{
+	return vmfork_slot_page(vmfork_tree_slot(tree, index, huge));
+}
+
+void vmfork_tree_slots_at(const struct vmfork_tree *tree, u64 index,
+			  unsigned int nr, unsigned long *slots);
+u64 vmfork_tree_next_file(const struct vmfork_tree *tree, u64 *index, u64 end,
+			  unsigned long *slot);
 u64 vmfork_tree_next(const struct vmfork_tree *tree, u64 index, u64 end,
 		     bool data);
 u64 vmfork_tree_next_diff(const struct vmfork_tree *a,
@@ -141,10 +186,14 @@ int vmfork_tree_set_page(struct vmfork_tree *tree, u64 index,
 int vmfork_tree_set_huge(struct vmfork_tree *tree, u64 index,
 			 unsigned long slot);
 int vmfork_tree_erase(struct vmfork_tree *tree, u64 index, u64 nr);
+int vmfork_tree_set_file(struct vmfork_tree *tree, u64 index, u64 nr,
+			 u32 file, u64 at);
+void vmfork_slot_drop(unsigned long slot);
 int vmfork_tree_share(struct vmfork_tree *dst, u64 dst_index,
 		      const struct vmfork_tree *src, u64 src_index, u64 nr);
 void vmfork_tree_seal(struct vmfork_tree *tree);
 u64 vmfork_tree_pages(const struct vmfork_tree *tree);
+u64 vmfork_tree_file_pages(const struct vmfork_tree *tree);
 u64 vmfork_tree_huge_folios(const struct vmfork_tree *tree);
 
 #endif /* VMFORK_TREE_H */

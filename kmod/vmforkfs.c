@@ -118,7 +118,7 @@ void vmfork_inode_show(struct inode *inode, struct vmfork_snapshot *snap,
 		       loff_t size)
 {
 	i_size_write(inode, size);
-	inode_set_bytes(inode, vmfork_tree_pages(&snap->tree) << PAGE_SHIFT);
+	inode_set_bytes(inode, vmfork_snapshot_blocks(snap) << 9);
 	/* Pairs with vmfork_inode_snapshot(). */
 	smp_store_release(&vmfork_inode(inode)->snap, snap);
 }

@@ -82,7 +82,8 @@ struct vmfork_region {
  * @VMFORK_OVERLAP: EEXIST, two regions overlap, in memory or in the snapshot
  * @VMFORK_UNMAPPED: EFAULT, nothing is mapped at this address
  * @VMFORK_SHARED: EXDEV, the memory is mapped MAP_SHARED
- * @VMFORK_FILE: EOPNOTSUPP, a private mapping of a file that is no snapshot
+ * @VMFORK_FILE: EOPNOTSUPP, a private mapping of a file that can not be read
+ *	through the page cache
  * @VMFORK_HUGETLB: EMEDIUMTYPE, hugetlbfs memory
  * @VMFORK_SPECIAL: ENODEV, device memory or a kernel mapping (VM_PFNMAP,
  *	VM_IO, VM_MIXEDMAP, vdso)
@@ -102,6 +103,8 @@ struct vmfork_region {
  * @VMFORK_NO_MAPPING: ENXIO, the memory is no mapping of a snapshot
  * @VMFORK_SIZE: ERANGE, a mapping can not be reset to a snapshot of another
  *	size than its own
+ * @VMFORK_FILE_BUSY: ETXTBSY, a private mapping of a file that others write to
+ *	in a way that could not be noticed
  */
 enum vmfork_refusal {
 	VMFORK_OK = 0,
@@ -124,6 +127,7 @@ enum vmfork_refusal {
 	VMFORK_QUOTA,
 	VMFORK_NO_MAPPING,
 	VMFORK_SIZE,
+	VMFORK_FILE_BUSY,
 };
 
 /**
@@ -168,6 +172,9 @@ enum vmfork_refusal {
  *	mapping already, and was captured without being mapped anew
  * @into_fd: in: with VMFORK_CAPTURE_INTO, the file; otherwise 0
  * @reserved: in: must be 0
+ * @pages_file: out: pages of the snapshot that are files': the process had
+ *	mapped them MAP_PRIVATE and not written to them, or they were those of
+ *	an imported snapshot
  *
  * The outputs are written on failure too, if the structure itself was good.
  */
@@ -202,6 +209,7 @@ struct vmfork_capture {
 	__aligned_u64 pages_in_place;
 	__s32 into_fd;
 	__u32 reserved;
+	__aligned_u64 pages_file;
 };
 
 /* The first published structure, to @refused_addr, and all that followed. */
@@ -209,6 +217,7 @@ struct vmfork_capture {
 #define VMFORK_CAPTURE_SIZE_VER1	176
 #define VMFORK_CAPTURE_SIZE_VER2	200
 #define VMFORK_CAPTURE_SIZE_VER3	208
+#define VMFORK_CAPTURE_SIZE_VER4	216
 
 /**
  * VMFORK_CAPTURE_PREARM - capture ahead, in slices, while the memory is in use
@@ -269,13 +278,18 @@ struct vmfork_capture {
  * @flags: in: must be 0
  * @id: out: number of the snapshot
  * @snapshot_size: out: its size in bytes, which is the file's i_size
- * @pages: out: pages it holds
+ * @pages: out: pages it holds, besides those of files
  * @pages_huge: out: of these, in 2 MiB pages
- * @pages_hole: out: pages of its size that it does not hold; they read as 0
+ * @pages_hole: out: pages of its size that it does not have; they read as 0
  * @creator: out: process (tgid) that captured it, in the caller's pid
  *	namespace, 0 if it has none there or is gone
  * @reserved: out: 0
  * @created_ns: out: CLOCK_BOOTTIME of its capture
+ * @pages_file: out: pages that are files', and are read when they are used
+ * @pages_read: out: of these, the ones that were read, and are held now
+ * @read_errors: out: how often pages of these files could not be read
+ * @file_flags: out: VMFORK_FILE_*
+ * @reserved2: out: 0
  */
 struct vmfork_info {
 	__u32 size;
@@ -288,9 +302,26 @@ struct vmfork_info {
 	__u32 creator;
 	__u32 reserved;
 	__aligned_u64 created_ns;
+	__aligned_u64 pages_file;
+	__aligned_u64 pages_read;
+	__aligned_u64 read_errors;
+	__u32 file_flags;
+	__u32 reserved2;
 };
 
 #define VMFORK_INFO_SIZE_VER0	64
+#define VMFORK_INFO_SIZE_VER1	96
+
+/**
+ * VMFORK_FILE_UNGUARDED - somebody on this machine might write to a file
+ *
+ * If he does, or somebody on another machine, pages that were not read before
+ * can not be read any more.
+ */
+#define VMFORK_FILE_UNGUARDED	(1U << 0)
+
+/** VMFORK_FILE_CHANGED - a file is found to have changed since */
+#define VMFORK_FILE_CHANGED	(1U << 1)
 
 /** VMFORK_INFO - describe a snapshot; on a snapshot's file descriptor */
 #define VMFORK_INFO	_IOWR(VMFORK_IOC_MAGIC, 0x01, struct vmfork_info)
@@ -400,7 +431,8 @@ struct vmfork_diff {
  * they have in common.  One of them may be shorter, and is taken as if it had
  * a hole there.  Errors besides the general ones: EBADF, @fd is no file
  * descriptor; EXDEV, it is no snapshot's; EHWPOISON, a page whose contents
- * were to be compared was lost to a memory error.
+ * were to be compared was lost to a memory error; EIO, one that is a file's can
+ * not be read.
  */
 #define VMFORK_DIFF	_IOWR(VMFORK_IOC_MAGIC, 0x03, struct vmfork_diff)
 
@@ -452,10 +484,61 @@ struct vmfork_prefault {
  * same in any case.
  *
  * Errors besides the general ones: those of enum vmfork_refusal; EACCES, the
- * memory may not be read, or not be written with VMFORK_PREFAULT_WRITE; EBADF,
- * EPERM as for VMFORK_CAPTURE.
+ * memory may not be read, or not be written with VMFORK_PREFAULT_WRITE; EIO, a
+ * page that is a file's can not be read; EBADF, EPERM as for VMFORK_CAPTURE.
  */
 #define VMFORK_PREFAULT	_IOWR(VMFORK_IOC_MAGIC, 0x04, struct vmfork_prefault)
+
+/**
+ * struct vmfork_import - argument of VMFORK_IMPORT
+ * @size: in: sizeof(struct vmfork_import)
+ * @flags: in: must be 0
+ * @fd: in: a regular file, open for reading
+ * @file_flags: out: VMFORK_FILE_*
+ * @offset: in: where in the file the snapshot begins, a multiple of 4096
+ * @len: in: how long it is, or 0 for up to the file's end; a multiple of 4096
+ *	unless it ends where the file does; out: what it became
+ * @id: out: number of the snapshot
+ * @snapshot_size: out: @len, rounded up to a multiple of 4096
+ * @pages_file: out: pages that will be read from the file
+ * @pages_hole: out: pages that are holes of the file
+ */
+struct vmfork_import {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 file_flags;
+	__aligned_u64 offset;
+	__aligned_u64 len;
+	__aligned_u64 id;
+	__aligned_u64 snapshot_size;
+	__aligned_u64 pages_file;
+	__aligned_u64 pages_hole;
+};
+
+#define VMFORK_IMPORT_SIZE_VER0	64
+
+/**
+ * VMFORK_IMPORT - make a snapshot of a file
+ *
+ * On /dev/vmfork.  Returns the snapshot's file descriptor (O_CLOEXEC).  Nothing
+ * of the file is read but where its holes are; a page is read, through the
+ * file's page cache, when it is used first, and is then shared by all who map
+ * it.  What follows the file's end in its last page reads as zeroes.
+ *
+ * While such a snapshot exists, opening the file for writing is ETXTBSY, if the
+ * caller owns it (or has CAP_FOWNER) and as soon as nobody has it open for
+ * writing.  A file that changes all the same is not read any more: a page of it
+ * that was not read before is EIO to read(2), SIGBUS to who touches it.
+ *
+ * Errors besides the general ones: EBADF, @fd is no file descriptor, or not
+ * open for reading; EOPNOTSUPP, not a regular file, or one of a file system that
+ * has no page cache of its own; ENODATA, the file is empty; EOVERFLOW, @offset
+ * + @len is over its end, or VMFORK_MAX_SIZE; ETXTBSY, it is being written to,
+ * or changes of it could not be noticed; EMFILE and ENFILE, no file descriptor
+ * is free, or too many files are imported.
+ */
+#define VMFORK_IMPORT	_IOWR(VMFORK_IOC_MAGIC, 0x05, struct vmfork_import)
 
 /**
  * enum vmfork_phase - what tracepoint vmfork_capture_phase says is over
@@ -493,9 +576,17 @@ enum vmfork_fault_kind {
  * VMFORK_FAULT_COPIED - a flag of tracepoint vmfork_fault
  *
  * The page in the snapshot is a copy that the capture made; without the flag,
- * it was stolen.
+ * it was stolen, or is a file's.
  */
 #define VMFORK_FAULT_COPIED	(1U << 0)
+
+/**
+ * VMFORK_FAULT_IMPORTED - a flag of tracepoint vmfork_fault
+ *
+ * The page is a file's: the snapshot was imported, or captured from a private
+ * mapping of that file.
+ */
+#define VMFORK_FAULT_IMPORTED	(1U << 1)
 
 /**
  * VMFORK_COW_MAYBE - a flag of tracepoint vmfork_cow

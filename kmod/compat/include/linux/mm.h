@@ -19,6 +19,14 @@ static inline void vma_start_write(struct vm_area_struct *vma)
 }
 #endif
 
+#ifndef VMFORK_HAVE_RELEASE_FAULT_LOCK
+/* 6.6, 1235ccd05b6d ("mm: handle swap page faults under per-VMA lock") */
+static inline void release_fault_lock(struct vm_fault *vmf)
+{
+	mmap_read_unlock(vmf->vma->vm_mm);
+}
+#endif
+
 #ifndef VMFORK_HAVE_VMA_THP_DISABLED
 /* 6.12, 963756aac1f0 ("mm: huge_memory: add vma_thp_disabled() and ...") */
 #include <linux/sched/coredump.h>

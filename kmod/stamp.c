@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Is a backing still the file that it was?
+ *
+ * Where nobody has it open for writing, nobody can any more while it is a
+ * backing (ETXTBSY, as for running programs): it is *guarded*, from the
+ * beginning or from when the last writer closes it.  That is done only in the
+ * name of one who owns the file: others could use it to shut the owner out.
+ *
+ * What others do on other machines, and here to a file that is not guarded, is
+ * noticed: a file's size, mtime and ctime are compared *after* each read, before
+ * what was read is used.  Whoever writes to a file sets its times first.  A
+ * change is for ever, even if the times are put back.  (i_version is of no use:
+ * on XFS writeback counts, too.)
+ *
+ * To a guarded file of a file system that only this machine writes to, a new
+ * ctime says nothing of the contents: it was renamed, removed, or such.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cred.h>
+#include <linux/delay.h>
+#include <linux/errno.h>
+#include <linux/fs.h>
+#include <linux/jiffies.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/shmem_fs.h>
+#include <linux/stat.h>
+#include <linux/timekeeping.h>
+
+#include "backing_priv.h"
+
+/* Does nobody but this machine write to what the file is on? */
+static bool is_local(const struct file *file)
+{
+	return file_inode(file)->i_sb->s_type->fs_flags & FS_REQUIRES_DEV ||
+	       shmem_mapping(file->f_mapping);
+}
+
+/* By who opened the file: the current task may have no business with it. */
+static int get_stamp(struct vmfork_backing *backing, struct vmfork_stamp *stamp,
+		     unsigned int sync)
+{
+	const struct cred *old = override_creds(backing->file->f_cred);
+	struct kstat stat;
+	int err;
+
+	err = vfs_getattr_nosec(&backing->file->f_path, &stat,
+				STATX_SIZE | STATX_MTIME | STATX_CTIME,
+				sync);
+	revert_creds(old);
+	if (err)
+		return err;
+	stamp->size = stat.size;
+	stamp->mtime = stat.mtime;
+	stamp->ctime = stat.ctime;
+	return 0;
+}
+
+/* @all: any change counts, not only one of the contents. */
+static bool is_same(const struct vmfork_stamp *a, const struct vmfork_stamp *b,
+		    bool all)
+{
+	if (a->size != b->size || !timespec64_equal(&a->mtime, &b->mtime))
+		return false;
+	return !all || timespec64_equal(&a->ctime, &b->ctime);
+}
+
+/*
+ * Writes through a shared mapping set no times on tmpfs, and elsewhere not
+ * those to a page that is dirty already.
+ */
+static int make_noticeable(struct vmfork_backing *backing)
+{
+	struct address_space *mapping = backing->file->f_mapping;
+
+	if (backing->guarded || !mapping_writably_mapped(mapping))
+		return 0;
+	if (shmem_mapping(mapping))
+		return -ETXTBSY;
+	return filemap_write_and_wait(mapping);
+}
+
+/*
+ * Times of files are those of the last tick, or as coarse as the file system
+ * has them.  One that was written to in this very tick, or second, could be
+ * written to again without a trace: let it pass.
+ */
+static int get_safe_stamp(struct vmfork_backing *backing)
+{
+	struct inode *inode = file_inode(backing->file);
+	unsigned long end = jiffies + 2 * HZ + HZ / 4;
+	struct timespec64 now;
+	int err;
+
+	for (;;) {
+		ktime_get_coarse_real_ts64(&now);
+		now = timestamp_truncate(now, inode);
+		err = get_stamp(backing, &backing->stamp,
+				AT_STATX_SYNC_AS_STAT);
+		if (err || backing->guarded ||
+		    timespec64_compare(&now, &backing->stamp.ctime) > 0)
+			return err;
+		/* It is of the future: another machine's clock, perhaps. */
+		if (time_after(jiffies, end))
+			return 0;
+		if (msleep_interruptible(1) && fatal_signal_pending(current))
+			return -EINTR;
+	}
+}
+
+/**
+ * vmfork_stamp_begin() - note what a file is, and guard it if that can be
+ * @backing: not yet known to anybody
+ *
+ * Return: 0, -ETXTBSY if changes of it could not be noticed, or an errno.
+ */
+int vmfork_stamp_begin(struct vmfork_backing *backing)
+{
+	int err;
+
+	backing->guarded = backing->may_guard &&
+			   !deny_write_access(backing->file);
+	err = make_noticeable(backing);
+	return err ?: get_safe_stamp(backing);
+}
+
+/**
+ * vmfork_stamp_end() - give up the guard
+ * @backing: nobody else knows of it
+ */
+void vmfork_stamp_end(struct vmfork_backing *backing)
+{
+	if (backing->guarded)
+		allow_write_access(backing->file);
+}
+
+/* Has the last writer gone?  Then nothing after this stamp is missed. */
+static void try_guard(struct vmfork_backing *backing)
+{
+	if (!backing->may_guard || READ_ONCE(backing->guarded))
+		return;
+	mutex_lock(&backing->guard_lock);
+	if (!backing->guarded && !deny_write_access(backing->file)) {
+		struct vmfork_stamp now;
+
+		if (!get_stamp(backing, &now, AT_STATX_SYNC_AS_STAT) &&
+		    is_same(&backing->stamp, &now, true))
+			WRITE_ONCE(backing->guarded, true);
+		else
+			allow_write_access(backing->file);
+	}
+	mutex_unlock(&backing->guard_lock);
+}
+
+static int compare(struct vmfork_backing *backing, unsigned int sync,
+		   bool guarded, bool *same)
+{
+	struct address_space *mapping = backing->file->f_mapping;
+	struct vmfork_stamp now;
+	int err = get_stamp(backing, &now, sync);
+
+	if (err)
+		return err;
+	*same = is_same(&backing->stamp, &now,
+			!guarded || !is_local(backing->file));
+	/* See make_noticeable(). */
+	if (!guarded && shmem_mapping(mapping) &&
+	    mapping_writably_mapped(mapping))
+		*same = false;
+	return 0;
+}
+
+static int check(struct vmfork_backing *backing, unsigned int sync)
+{
+	bool guarded, same;
+	int err;
+
+	if (READ_ONCE(backing->changed))
+		return -EIO;
+	/* What was read was read before. */
+	smp_rmb();
+	do {
+		guarded = READ_ONCE(backing->guarded);
+		err = compare(backing, sync, guarded, &same);
+		if (err)
+			return err;
+		/* Guarded meanwhile, and then removed: that is no change. */
+	} while (!same && guarded != READ_ONCE(backing->guarded));
+	if (!same) {
+		WRITE_ONCE(backing->changed, true);
+		return -EIO;
+	}
+	if (!guarded && sync != AT_STATX_DONT_SYNC)
+		try_guard(backing);
+	return 0;
+}
+
+/**
+ * vmfork_backing_check() - is it the file that it was
+ * @backing: held by the caller; no lock of a folio is
+ *
+ * May ask another machine, and throw out of the page cache what is not right
+ * any more.  To be called when something was read, before it is used.
+ *
+ * Return: 0 or -EIO, or why it can not be told.
+ */
+int vmfork_backing_check(struct vmfork_backing *backing)
+{
+	return check(backing, AT_STATX_SYNC_AS_STAT);
+}
+
+/**
+ * vmfork_stamp_is_quick() - does a check never wait for another machine
+ * @backing: the backing
+ *
+ * Return: true if so.
+ */
+bool vmfork_stamp_is_quick(const struct vmfork_backing *backing)
+{
+	return is_local(backing->file);
+}
+
+/**
+ * vmfork_backing_check_quick() - the same, of what this machine knows
+ * @backing: held by the caller
+ *
+ * Waits for nothing, and touches no page.
+ *
+ * Return: 0 or -EIO, or why it can not be told.
+ */
+int vmfork_backing_check_quick(struct vmfork_backing *backing)
+{
+	return check(backing, AT_STATX_DONT_SYNC);
+}
+
+/**
+ * vmfork_backing_is_guarded() - can nobody on this machine write to it
+ * @backing: the backing
+ *
+ * Return: true if so; it will stay so.
+ */
+bool vmfork_backing_is_guarded(const struct vmfork_backing *backing)
+{
+	return READ_ONCE(backing->guarded);
+}
+
+/**
+ * vmfork_backing_is_changed() - has it been found to have changed
+ * @backing: the backing
+ *
+ * Return: true if so; it will stay so.
+ */
+bool vmfork_backing_is_changed(const struct vmfork_backing *backing)
+{
+	return READ_ONCE(backing->changed);
+}
