@@ -142,17 +142,16 @@ void vmfork_backing_put_slot(u32 number)
  */
 static struct file *open_again(struct file *file)
 {
+	const int flags = O_RDONLY | O_LARGEFILE | O_NOATIME;
 	struct file *own;
 
-	own = dentry_open(&file->f_path, O_RDONLY | O_LARGEFILE | O_NOATIME,
-			  file->f_cred);
-	if (IS_ERR(own))
+	own = dentry_open(&file->f_path, flags, file->f_cred);
+	if (IS_ERR(own) || own->f_mapping == file->f_mapping)
 		return own;
-	if (own->f_mapping != file->f_mapping) {
-		fput(own);
-		return ERR_PTR(-EOPNOTSUPP);
-	}
-	return own;
+	fput(own);
+	/* Mapped through overlayfs: the path is that file system's own. */
+	return open_with_fake_path(&file->f_path, flags, file_inode(file),
+				   file->f_cred);
 }
 
 /**
@@ -316,6 +315,23 @@ u64 vmfork_backing_count(struct vmfork_backing *backing, u64 at, u64 nr)
 			cond_resched();
 	}
 	return found;
+}
+
+/**
+ * vmfork_backing_alone() - what was read of a file, if it is for few
+ * @number: of the backing, which the caller holds by some of these slots
+ * @slots: so many
+ *
+ * Return: pages; 0 if there are more slots that name it, or somebody is just at
+ * work with it.
+ */
+u64 vmfork_backing_alone(u32 number, u64 slots)
+{
+	struct vmfork_backing *backing = xa_load(&backings, number);
+
+	if (atomic_long_read(&backing->refs) != slots)
+		return 0;
+	return vmfork_backing_count(backing, 0, VMFORK_FILE_PAGES);
 }
 
 /**

@@ -33,6 +33,7 @@ void vmfork_backing_cleanup(void);
 /* The store: pages that were read. */
 struct page *vmfork_backing_find(struct vmfork_backing *backing, u64 at);
 u64 vmfork_backing_count(struct vmfork_backing *backing, u64 at, u64 nr);
+u64 vmfork_backing_alone(u32 number, u64 slots);
 
 /* Is it still the file that it was?  (stamp.c) */
 int vmfork_backing_check(struct vmfork_backing *backing);

@@ -38,6 +38,7 @@ struct vmfork_stamp {
  * @guard_lock: held to set @guarded
  * @may_guard: who made it a backing might have kept others from writing to it
  * @guarded: nobody on this machine can open it for writing
+ * @denied: nobody can map it to write to it (of tmpfs)
  * @changed: it is not the file any more that it was, and is read no more
  * @errors: reads that failed, for this reason or another
  * @pages: what was read, by index in the file: each is here once, and stays.
@@ -53,6 +54,7 @@ struct vmfork_backing {
 	struct mutex guard_lock;
 	bool may_guard;
 	bool guarded;
+	bool denied;
 	bool changed;
 	atomic64_t errors;
 	struct xarray pages;

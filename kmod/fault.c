@@ -389,21 +389,40 @@ static vm_fault_t bring_unlocked(struct vmfork_spot *spot, u64 nr, bool write)
 	return VM_FAULT_RETRY | VM_FAULT_MAJOR;
 }
 
+/*
+ * May the task wait for this page without the lock, and take the fault again?
+ * That once: who fills page tables ahead (mlock(2), MAP_POPULATE, and on some
+ * kernels MADV_POPULATE_*) comes again as if for the first time, for ever.
+ */
+static bool may_send_back(struct vmfork_mapping *mapping, u64 index)
+{
+	void *entry = xa_mk_value(index);
+
+	if (xa_load(&mapping->sent_back, current->pid) == entry) {
+		xa_erase(&mapping->sent_back, current->pid);
+		return false;
+	}
+	return !xa_is_err(xa_store(&mapping->sent_back, current->pid, entry,
+				   VMFORK_GFP | __GFP_ACCOUNT));
+}
+
 /* Returns 0 or VM_FAULT_LOCKED if @spot has the page now, or what went wrong. */
 static vm_fault_t bring(struct vm_fault *vmf, struct vmfork_spot *spot)
 {
+	struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
 	u64 nr = 1;
 	int err;
 
 	if (!write)
-		nr = pages_to_read(vmfork_vma_mapping(vmf->vma), vmf->pgoff);
+		nr = pages_to_read(mapping, vmf->pgoff);
 	err = bring_page(spot, nr, write, true);
-
 	if (err == -EAGAIN) {
-		if (fault_flag_allow_retry_first(vmf->flags)) {
-			if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-				return VM_FAULT_RETRY;
+		bool first = fault_flag_allow_retry_first(vmf->flags);
+
+		if (first && vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+			return VM_FAULT_RETRY;
+		if (first && may_send_back(mapping, vmf->pgoff)) {
 			release_fault_lock(vmf);
 			return bring_unlocked(spot, nr, write);
 		}
@@ -527,6 +546,18 @@ static bool is_event(const struct vm_fault *vmf, vm_fault_t ret,
 	       is_first(vmf);
 }
 
+static void count_fault(const struct vm_fault *vmf, vm_fault_t ret)
+{
+	struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
+
+	if (ret & VM_FAULT_ERROR)
+		return;
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		atomic_long_inc(&mapping->faults_write);
+	else
+		atomic_long_inc(&mapping->faults_read);
+}
+
 static vm_fault_t mapping_fault(struct vm_fault *vmf)
 {
 	struct outcome outcome = { .pages = 1, .first = vmf->pgoff, .span = 1 };
@@ -538,6 +569,7 @@ static vm_fault_t mapping_fault(struct vm_fault *vmf)
 	ret = serve(vmf, &outcome);
 	if (ret & VM_FAULT_RETRY)
 		return ret;	/* Without a lock on the VMA. */
+	count_fault(vmf, ret);
 	if (trace_vmfork_cow_enabled() && vmf->flags & FAULT_FLAG_WRITE &&
 	    is_first(vmf))
 		vmfork_watch_explain(vmf->vma->vm_mm, vmf->address & PAGE_MASK);

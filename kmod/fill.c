@@ -182,27 +182,28 @@ static void count_error(struct vmfork_backing *backing, int err)
 		atomic64_inc(&backing->errors);
 }
 
-/* Read up to @nr pages; returns how many were, or why the first was not. */
+/*
+ * Read up to @nr pages, of which there is one at least; returns how many were,
+ * or why the first was not.
+ */
 static int read_batch(struct vmfork_backing *backing, u64 at, u64 nr,
 		      bool nowait, struct page **pages)
 {
 	unsigned int i;
-	int err = 0;
+	int err;
 
-	for (i = 0; i < nr; i++) {
-		pages[i] = NULL;
-		if (i && (fatal_signal_pending(current) ||
-			  vmfork_backing_find(backing, at + i)))
+	pages[0] = copy_of(backing, at, nr, nowait);
+	if (IS_ERR(pages[0]))
+		return PTR_ERR(pages[0]);
+	for (i = 1; i < nr; i++) {
+		cond_resched();
+		if (fatal_signal_pending(current) ||
+		    vmfork_backing_find(backing, at + i))
 			break;
 		pages[i] = copy_of(backing, at + i, nr - i, nowait);
-		if (IS_ERR(pages[i])) {
-			err = PTR_ERR(pages[i]);
+		if (IS_ERR(pages[i]))
 			break;
-		}
-		cond_resched();
 	}
-	if (!i)
-		return err;
 	err = vmfork_backing_check(backing);
 	if (!err)
 		return i;
@@ -211,12 +212,19 @@ static int read_batch(struct vmfork_backing *backing, u64 at, u64 nr,
 	return err;
 }
 
+/* Nothing can be kept: to read more would be for nothing. */
+static bool is_full(int err)
+{
+	return err && err != -EEXIST;
+}
+
 /* The first page as the caller gets it, with a reference. */
 static struct page *store_first(struct vmfork_backing *backing, u64 at,
-				struct page *page)
+				struct page *page, bool *full)
 {
 	int err = store(backing, at, page);
 
+	*full = is_full(err);
 	if (err == -EEXIST) {
 		put_page(page);
 		page = vmfork_backing_find(backing, at);
@@ -231,18 +239,22 @@ static struct page *store_first(struct vmfork_backing *backing, u64 at,
 static int fill_batch(struct vmfork_backing *backing, u64 at, u64 nr,
 		      bool nowait, struct page **first)
 {
-	struct page *pages[BATCH];
-	int i, done;
+	struct page *pages[BATCH] = { NULL };
+	int i, done, err, kept = 1;
+	bool full;
 
 	done = read_batch(backing, at, min_t(u64, nr, BATCH), nowait, pages);
 	if (done < 0)
 		return done;
-	*first = store_first(backing, at, pages[0]);
+	*first = store_first(backing, at, pages[0], &full);
 	for (i = 1; i < done; i++) {
-		if (store(backing, at + i, pages[i]))
+		err = full ? -EDQUOT : store(backing, at + i, pages[i]);
+		if (err)
 			put_page(pages[i]);
+		full = is_full(err);
+		kept += !full;
 	}
-	return done;
+	return full ? kept : done;
 }
 
 static void tell(struct vmfork_backing *backing, u64 at, u64 pages, int err,

@@ -14,6 +14,7 @@
 #include <linux/vmfork.h>
 
 #include "backing.h"
+#include "event.h"
 #include "import.h"
 #include "owner.h"
 #include "snapshot.h"
@@ -172,6 +173,7 @@ long vmfork_import_ioctl(struct vmfork_import __user *arg)
 		fput(snapshot);
 		return -EFAULT;
 	}
+	vmfork_event_imported(vmfork_file_snapshot(snapshot));
 	fd_install(fd, snapshot);
 	return fd;
 }

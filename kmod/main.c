@@ -11,11 +11,14 @@
 
 #include "backing.h"
 #include "capture.h"
+#include "event.h"
 #include "import.h"
 #include "ioctl.h"
 #include "lru.h"
+#include "netlink.h"
 #include "owner.h"
 #include "prefault.h"
+#include "registry.h"
 #include "snapshot.h"
 #include "target.h"
 #include "tree.h"
@@ -81,16 +84,26 @@ static int __init vmfork_init(void)
 	err = vmfork_target_setup();
 	if (err)
 		goto err_lru;
-	err = vmforkfs_setup();
+	err = vmfork_event_setup();
 	if (err)
 		goto err_target;
-	err = misc_register(&device);
+	err = vmforkfs_setup();
+	if (err)
+		goto err_event;
+	err = vmfork_netlink_setup();
 	if (err)
 		goto err_vmforkfs;
+	err = misc_register(&device);
+	if (err)
+		goto err_netlink;
 	return 0;
 
+err_netlink:
+	vmfork_netlink_cleanup();
 err_vmforkfs:
 	vmforkfs_cleanup();
+err_event:
+	vmfork_event_cleanup();
 err_target:
 	vmfork_target_cleanup();
 err_lru:
@@ -105,10 +118,14 @@ err_tree:
 static void __exit vmfork_exit(void)
 {
 	misc_deregister(&device);
+	vmfork_event_stop();
+	vmfork_netlink_cleanup();
 	vmforkfs_cleanup();
 	vmfork_target_cleanup();
 	vmfork_lru_cleanup();
 	vmfork_snapshot_cleanup();
+	vmfork_event_cleanup();
+	vmfork_registry_cleanup();
 	vmfork_tree_cleanup();
 	vmfork_backing_cleanup();
 	vmfork_owner_cleanup();

@@ -12,11 +12,15 @@
 #include <linux/mman.h>
 #include <linux/mmap_lock.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/slab.h>
 
 #include "dirty.h"
+#include "event.h"
 #include "fault.h"
 #include "mapping.h"
+#include "registry.h"
+#include "rights.h"
 #include "snapshot.h"
 #include "watch.h"
 
@@ -56,12 +60,17 @@ static void shown_evict(struct vmfork_shown *shown)
 {
 	struct vmfork_mapping *mapping = shown_mapping(shown);
 
+	vmfork_registry_remove_mapping(mapping);
 	vmfork_dirty_stop(mapping->dirty);
+	atomic_dec(&mapping->snap->mappings);
+	if (mapping->attached)
+		vmfork_event_unmapped(mapping->snap, mapping);
 	vmfork_snapshot_put(mapping->snap);
 	if (mapping->named)
 		fput(mapping->named);
 	if (mapping->zero)
 		put_page(mapping->zero);
+	xa_destroy(&mapping->sent_back);
 	kfree(mapping);
 }
 
@@ -147,6 +156,7 @@ struct file *vmfork_mapping_create(struct vmfork_snapshot *snap)
 {
 	struct vmfork_mapping *mapping;
 	struct file *file;
+	int err;
 
 	mapping = kzalloc(sizeof(*mapping), VMFORK_GFP | __GFP_ACCOUNT);
 	if (!mapping)
@@ -154,14 +164,20 @@ struct file *vmfork_mapping_create(struct vmfork_snapshot *snap)
 	mapping->shown.ops = &shown_ops;
 	mapping->shown.id = snap->shown.id;
 	spin_lock_init(&mapping->lock);
+	xa_init_flags(&mapping->sent_back, XA_FLAGS_ACCOUNT);
 	file = vmfork_snapfs_file(&mapping->shown, snap->size, &mapping_fops);
 	if (IS_ERR(file)) {
 		kfree(mapping);
 		return file;
 	}
-	mapping->ino = file_inode(file)->i_ino;
 	mapping->snap = vmfork_snapshot_get(snap);
+	atomic_inc(&snap->mappings);
 	file->private_data = mapping;
+	err = vmfork_registry_add_mapping(mapping, file_inode(file));
+	if (err) {
+		fput(file);
+		return ERR_PTR(err);
+	}
 	return file;
 }
 
@@ -198,6 +214,20 @@ void vmfork_mapping_track(struct file *file, struct mm_struct *mm,
 	mmap_write_unlock(mm);
 }
 
+/* Whom to name when it is gone. */
+static void note_process(struct vmfork_mapping *mapping, struct mm_struct *mm)
+{
+	struct vmfork_process process;
+
+	if (mapping->attached)
+		return;
+	mapping->attached = true;
+	vmfork_process_of(mm, &process);
+	mapping->pid = pid_nr(process.pid);
+	mapping->uid = process.uid;
+	put_pid(process.pid);
+}
+
 /**
  * vmfork_mapping_attach() - make a new VMA part of a mapping
  * @file: of the mapping
@@ -218,6 +248,7 @@ void vmfork_mapping_attach(struct file *file, struct vm_area_struct *vma,
 	vma->vm_ops = &vmfork_mapping_vm_ops;
 	vm_flags_set(vma, VM_DONTEXPAND | (batches ? VM_MIXEDMAP : 0));
 	vmfork_watch_open(vma);
+	note_process(file->private_data, vma->vm_mm);
 }
 
 /**
@@ -340,6 +371,8 @@ struct vmfork_snapshot *vmfork_mapping_move(struct vm_area_struct *vma,
 	spin_lock(&mapping->lock);
 	old = mapping->snap;
 	mapping->snap = vmfork_snapshot_get(snap);
+	atomic_dec(&old->mappings);
+	atomic_inc(&snap->mappings);
 	if (old != snap)
 		swap(named, mapping->named);
 	spin_unlock(&mapping->lock);

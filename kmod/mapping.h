@@ -5,13 +5,17 @@
 #ifndef VMFORK_MAPPING_H
 #define VMFORK_MAPPING_H
 
+#include <linux/atomic.h>
 #include <linux/mm.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/uidgid.h>
+#include <linux/xarray.h>
 
 #include "snapfs.h"
 
 struct file;
+struct inode;
 struct mm_struct;
 struct page;
 struct task_struct;
@@ -29,6 +33,12 @@ struct vmfork_snapshot;
  * @dirty: where it may have private pages, or NULL; changes as @snap does
  * @named: the file that it was mapped by, if that has a name, or NULL: it keeps
  *	the mount from being unmounted.  Dropped when @snap changes.  Under @lock.
+ * @inode: that shows it; NULL if nobody was told of it
+ * @pid: process (tgid) that it was made in, in the initial pid namespace
+ * @uid: user of that process
+ * @attached: there was a VMA of it
+ * @faults_read: page faults for reading
+ * @faults_write: page faults for writing
  * @zero: what holes read as.  One for each mapping: the kernel's own can not
  *	be returned by ->fault(), and one for everybody would overflow its
  *	reference count.
@@ -37,6 +47,7 @@ struct vmfork_snapshot;
  * @window: pages that the last fault mapped
  * @read_next: index behind the pages that were last read from a file
  * @read_window: how many were wanted
+ * @sent_back: by a task's pid, the index of the page that it was to wait for
  *
  * Its VMAs have a file of its own, which holds it.  It begins with one of
  * them, or one for each slice of a capture ahead; fork(2), mremap(2) and splits
@@ -49,12 +60,19 @@ struct vmfork_mapping {
 	struct vmfork_snapshot *snap;
 	struct vmfork_dirty *dirty;
 	struct file *named;
+	struct inode *inode;
+	u32 pid;
+	kuid_t uid;
+	bool attached;
+	atomic_long_t faults_read;
+	atomic_long_t faults_write;
 	struct page *zero;
 	struct vmfork_over *over;
 	u64 ahead;
 	unsigned int window;
 	u64 read_next;
 	unsigned int read_window;
+	struct xarray sent_back;
 };
 
 /* What a VMA has that its mapping of a snapshot gets too. */

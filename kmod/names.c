@@ -19,17 +19,25 @@
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/vmfork.h>
 
+#include "event.h"
+#include "keep.h"
 #include "names.h"
+#include "rights.h"
 #include "snapshot.h"
 #include "vmforkfs.h"
 #include "written.h"
 
-/* For snap->named, of all snapshots. */
+/* For who may see a snapshot: of directories, and of its inodes */
+#define MAX_DEPTH	64
+#define MAX_INODES	256
+
+/* For snap->inodes and snap->rights, of all snapshots. */
 static DEFINE_SPINLOCK(names_lock);
 
 static void count_name(const struct inode *dir)
@@ -197,14 +205,126 @@ void vmfork_names_init_dir(struct inode *inode)
 }
 
 /**
- * vmfork_name_finished() - a named file has become a snapshot
- * @vi: its inode, locked
+ * vmfork_name_finished() - an inode has come to show a snapshot
+ * @vi: the inode; locked, or nobody else has it
  */
 void vmfork_name_finished(struct vmfork_inode *vi)
 {
 	spin_lock(&names_lock);
-	list_add_tail(&vi->of_snap, &vi->snap->named);
+	list_add_tail(&vi->of_snap, &vi->snap->inodes);
 	spin_unlock(&names_lock);
+}
+
+/* Whom of group @gid and others a directory lets pass, as bits for reading */
+static umode_t passes(const struct inode *dir, kgid_t gid)
+{
+	umode_t group, mode;
+
+	/* It was moved, and its directory is gone. */
+	if (!dir)
+		return 0;
+	mode = READ_ONCE(dir->i_mode);
+	group = gid_eq(dir->i_gid, gid) ? 0010 : 0001;
+	return ((mode & group) ? 0040 : 0) | ((mode & 0001) ? 0004 : 0);
+}
+
+/*
+ * The same of all directories above a name.  Under RCU none of them goes; who
+ * moves them meanwhile may have it seen as it was, or will be.
+ */
+static umode_t pass_to(const struct dentry *dentry, kgid_t gid)
+{
+	umode_t bits = 0044;
+	unsigned int depth;
+
+	for (depth = 0; bits && !IS_ROOT(dentry); depth++) {
+		if (depth == MAX_DEPTH)
+			return 0;
+		dentry = READ_ONCE(dentry->d_parent);
+		bits &= passes(d_inode_rcu(dentry), gid);
+	}
+	return bits;
+}
+
+/* By any name; without one it is open to whom it is given. */
+static umode_t reach_of(struct inode *inode)
+{
+	struct dentry *alias;
+	umode_t bits = 0;
+
+	rcu_read_lock();
+	spin_lock(&inode->i_lock);
+	hlist_for_each_entry(alias, &inode->i_dentry, d_u.d_alias)
+		bits |= pass_to(alias, inode->i_gid);
+	spin_unlock(&inode->i_lock);
+	rcu_read_unlock();
+	return bits;
+}
+
+static struct vmfork_rights rights_of(struct inode *inode)
+{
+	return (struct vmfork_rights) {
+		.uid = inode->i_uid,
+		.gid = inode->i_gid,
+		.mode = inode->i_mode & 07777,
+		.reach = reach_of(inode),
+	};
+}
+
+static bool are_same(const struct vmfork_rights *a,
+		     const struct vmfork_rights *b)
+{
+	return uid_eq(a->uid, b->uid) && gid_eq(a->gid, b->gid) &&
+	       a->mode == b->mode && a->reach == b->reach;
+}
+
+static bool has_rights(const struct vmfork_rights *rights, unsigned int nr,
+		       const struct vmfork_rights *which)
+{
+	for (; nr; nr--, rights++)
+		if (are_same(rights, which))
+			return true;
+	return false;
+}
+
+/**
+ * vmfork_snapshot_rights() - who may read a snapshot
+ * @snap: any
+ * @rights: out: of the files that show it, the first of which is the oldest
+ *	that has a name, or the last one that there was; each kind once
+ * @max: how many there is room for, at least 1
+ *
+ * Return: how many these are.
+ */
+unsigned int vmfork_snapshot_rights(struct vmfork_snapshot *snap,
+				    struct vmfork_rights *rights,
+				    unsigned int max)
+{
+	struct vmfork_rights one;
+	struct vmfork_inode *vi;
+	unsigned int nr = 0, seen = 0;
+
+	spin_lock(&names_lock);
+	rights[0] = snap->rights;
+	list_for_each_entry(vi, &snap->inodes, of_snap) {
+		if (READ_ONCE(vi->vfs.i_nlink)) {
+			rights[nr++] = rights_of(&vi->vfs);
+			break;
+		}
+	}
+	list_for_each_entry(vi, &snap->inodes, of_snap) {
+		/* Nobody is to wait for who has made very many. */
+		if (nr && seen++ == MAX_INODES)
+			break;
+		one = rights_of(&vi->vfs);
+		if (has_rights(rights, nr, &one))
+			continue;
+		if (nr == max)
+			break;
+		rights[nr++] = one;
+	}
+	spin_unlock(&names_lock);
+	return nr ?: 1;
 }
 
 /**
@@ -217,7 +337,45 @@ void vmfork_name_forget(struct vmfork_inode *vi)
 		return;
 	spin_lock(&names_lock);
 	list_del_init(&vi->of_snap);
+	if (list_empty(&vi->snap->inodes))
+		vi->snap->rights = rights_of(&vi->vfs);
 	spin_unlock(&names_lock);
+}
+
+/* The path of an inode, or an empty string. */
+static int name_of(struct inode *inode, char *buf, int len)
+{
+	struct dentry *dentry = d_find_alias(inode);
+	char *path;
+	int err = 0;
+
+	*buf = '\0';
+	if (dentry && !d_unhashed(dentry)) {
+		path = dentry_path_raw(dentry, buf, len);
+		if (IS_ERR(path)) {
+			err = PTR_ERR(path);
+			*buf = '\0';
+		} else {
+			memmove(buf, path, buf + len - path);
+		}
+	}
+	dput(dentry);
+	return err;
+}
+
+/**
+ * vmfork_name_tell() - tell listeners that a file has become a snapshot
+ * @inode: of the file
+ */
+void vmfork_name_tell(struct inode *inode)
+{
+	char *name = kmalloc(PATH_MAX, GFP_KERNEL | __GFP_NOWARN);
+
+	if (!name || name_of(inode, name, PATH_MAX))
+		vmfork_event_named(vmfork_inode_snapshot(inode), "");
+	else
+		vmfork_event_named(vmfork_inode_snapshot(inode), name);
+	kfree(name);
 }
 
 /* Is this a file that can become a snapshot?  Its inode is locked. */
@@ -292,6 +450,7 @@ void vmfork_name_commit(struct file *file, struct vmfork_snapshot *snap)
 	name_snapshot(inode, snap, snap->size);
 	vmfork_inode(inode)->reserved = false;
 	inode_unlock(inode);
+	vmfork_name_tell(inode);
 }
 
 /**
@@ -332,23 +491,31 @@ loff_t vmfork_name_clone(struct file *file_in, loff_t pos_in,
 	if (!err)
 		name_snapshot(inode, snap, size);
 	inode_unlock(inode);
+	if (!err)
+		vmfork_name_tell(inode);
 	return err ?: size;
 }
 
-/* One of the snapshot's inodes that has a name; for iput(). */
+/* One of the snapshot's inodes that has a name; for vmfork_unkeep(). */
 static struct inode *named_inode(struct vmfork_snapshot *snap)
 {
+	struct super_block *sb = NULL;
 	struct inode *inode = NULL;
 	struct vmfork_inode *vi;
 
 	spin_lock(&names_lock);
-	list_for_each_entry(vi, &snap->named, of_snap) {
-		if (READ_ONCE(vi->vfs.i_nlink))
-			inode = igrab(&vi->vfs);
-		if (inode)
-			break;
+	list_for_each_entry(vi, &snap->inodes, of_snap) {
+		if (!READ_ONCE(vi->vfs.i_nlink) ||
+		    !vmfork_keep_super(&vi->vfs))
+			continue;
+		sb = vi->vfs.i_sb;
+		inode = igrab(&vi->vfs);
+		break;
 	}
 	spin_unlock(&names_lock);
+	/* It is about to go, and so is its name. */
+	if (sb && !inode)
+		deactivate_super(sb);
 	return inode;
 }
 
@@ -365,24 +532,12 @@ static struct inode *named_inode(struct vmfork_snapshot *snap)
 int vmfork_snapshot_name(struct vmfork_snapshot *snap, char *buf, int len)
 {
 	struct inode *inode = named_inode(snap);
-	struct dentry *dentry;
-	char *path;
 	int err = 0;
 
 	*buf = '\0';
-	if (!inode)
-		return 0;
-	dentry = d_find_alias(inode);
-	if (dentry && !d_unhashed(dentry)) {
-		path = dentry_path_raw(dentry, buf, len);
-		if (IS_ERR(path)) {
-			err = PTR_ERR(path);
-			*buf = '\0';
-		} else {
-			memmove(buf, path, buf + len - path);
-		}
+	if (inode) {
+		err = name_of(inode, buf, len);
+		vmfork_unkeep(inode);
 	}
-	dput(dentry);
-	iput(inode);
 	return err;
 }

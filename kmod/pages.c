@@ -182,3 +182,14 @@ bool vmfork_page_is_copy(struct page *page)
 {
 	return atomic_long_read(tree_refs(page_folio(page))) & IS_COPY;
 }
+
+/**
+ * vmfork_folio_tree_refs() - how many slots of all trees lead to a folio
+ * @folio: held by a tree, and not fresh
+ *
+ * Return: the number.
+ */
+u64 vmfork_folio_tree_refs(struct folio *folio)
+{
+	return (atomic_long_read(tree_refs(folio)) & TREE_REFS) / TREE_REF;
+}

@@ -16,6 +16,7 @@ unsigned long vmfork_page_put(struct page *page, bool fresh);
 bool vmfork_folio_take(struct folio *folio, int refs, u64 index, u16 owner,
 		       bool spread);
 void vmfork_page_own(struct page *page, u64 index, u16 owner);
+u64 vmfork_folio_tree_refs(struct folio *folio);
 bool vmfork_page_is_copy(struct page *page);
 
 #endif /* VMFORK_PAGES_H */

@@ -36,6 +36,7 @@
 #include "mapping.h"
 #include "owner.h"
 #include "piece.h"
+#include "registry.h"
 #include "snapshot.h"
 #include "source.h"
 #include "target.h"
@@ -208,8 +209,10 @@ static const struct vmfork_tree *source_of(struct vmfork_piece *piece,
 	struct vmfork_snapshot *snap = vmfork_vma_snapshot(vma);
 
 	*index = linear_page_index(vma, piece->addr);
-	if (snap)
+	if (snap) {
+		vmfork_registry_set_parent(piece->snap, snap);
 		return &snap->tree;
+	}
 	return vmfork_vma_source(vma) ? &piece->source->tree : NULL;
 }
 

@@ -21,9 +21,15 @@ static struct page *anon_page(pte_t ent)
 	return PageAnon(page) ? page : NULL;
 }
 
-/* A special entry is a zero page that KSM put in the place of a private one. */
-static bool is_private(pte_t ent)
+/**
+ * vmfork_is_private() - is what a mapping has at some address its own
+ * @ent: the entry
+ *
+ * Return: true if so, in swap or not.
+ */
+bool vmfork_is_private(pte_t ent)
 {
+	/* A special one is a zero page that KSM put in place of a private one. */
 	if (pte_none(ent))
 		return false;
 	return !pte_present(ent) || pte_special(ent) || anon_page(ent);
@@ -68,7 +74,7 @@ static int count_table(void *priv, struct mm_struct *mm, pmd_t *pmd,
 	pte = pte_offset_kernel(pmd, addr);
 	for (; addr < next; pte++, addr += PAGE_SIZE) {
 		ent = ptep_get(pte);
-		if (!is_private(ent))
+		if (!vmfork_is_private(ent))
 			continue;
 		found->pages++;
 		note_run(found, addr);
@@ -96,7 +102,7 @@ static int run_table(void *priv, struct mm_struct *mm, pmd_t *pmd,
 		return VMFORK_WALK_AGAIN;
 	pte = pte_offset_kernel(pmd, addr);
 	for (; addr < next && !found->more; pte++, addr += PAGE_SIZE)
-		if (is_private(ptep_get(pte)))
+		if (vmfork_is_private(ptep_get(pte)))
 			note_run(found, addr);
 	spin_unlock(ptl);
 	return found->more ? VMFORK_WALK_STOP : 0;

@@ -5,6 +5,7 @@
 #ifndef VMFORK_PRIVATE_H
 #define VMFORK_PRIVATE_H
 
+#include <linux/pgtable.h>
 #include <linux/types.h>
 
 struct mm_struct;
@@ -36,6 +37,7 @@ struct vmfork_private {
 	unsigned long more;
 };
 
+bool vmfork_is_private(pte_t ent);
 int vmfork_private_count(struct mm_struct *mm, const struct vmfork_dirty *dirty,
 			 unsigned long addr, unsigned long end,
 			 struct vmfork_private *found);

@@ -28,6 +28,7 @@
 #include "mapping.h"
 #include "piece.h"
 #include "recapture.h"
+#include "registry.h"
 #include "snapshot.h"
 
 /* Clean pages between two runs are unmapped too if there are at most these. */
@@ -142,6 +143,7 @@ static int recapture(struct vmfork_piece *piece, unsigned long end,
 		return err;
 	dirty = vmfork_mapping_dirty(vma, map_start, map_end);
 	piece->dirty = dirty;
+	vmfork_registry_set_parent(piece->snap, vmfork_vma_snapshot(vma));
 	err = vmfork_piece_begin(piece, &vmfork_vma_snapshot(vma)->tree,
 				 piece->index);
 	if (err)
@@ -205,6 +207,7 @@ static int join(struct vmfork_piece *piece, unsigned long end,
 		return err;
 	}
 	vmfork_tree_commit(&piece->snap->tree, &piece->tree);
+	vmfork_registry_set_parent(piece->snap, source);
 	*old = vmfork_mapping_move(vma, piece->snap);
 	return 0;
 }

@@ -26,6 +26,7 @@
 #include <linux/vmfork.h>
 
 #include "dirty.h"
+#include "event.h"
 #include "mapping.h"
 #include "piece.h"
 #include "private.h"
@@ -498,6 +499,9 @@ long vmfork_reset_ioctl(struct file *file, struct vmfork_reset __user *arg)
 	if (err)
 		goto out;
 	err = do_reset(reset);
+	if (!err)
+		vmfork_event_reset(reset->snap, reset->from, &reset->target,
+				   reset->arg.pages_dropped);
 	reset->arg.refusal = reset->why.reason;
 	if (reset->why.reason) {
 		reset->arg.refused_range = reset->why.region;

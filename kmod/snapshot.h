@@ -5,12 +5,15 @@
 #ifndef VMFORK_SNAPSHOT_H
 #define VMFORK_SNAPSHOT_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
+#include "registry.h"
+#include "rights.h"
 #include "snapfs.h"
 #include "tree.h"
 
@@ -35,7 +38,14 @@ struct vm_area_struct;
  * @creator: the process that captured it
  * @created_ns: CLOCK_BOOTTIME of its capture
  * @free_work: frees it
- * @named: its inodes that have, or may get, names
+ * @inodes: that show it, those that have, or may get, names among them
+ * @rights: those of the last inode, when there are none left
+ * @kin: the snapshots that it was captured from, and that were from it
+ * @mappings: how many there are of it
+ * @pages_stolen: what its capture took without a copy
+ * @pages_copied: what its capture had to copy
+ * @command: name of the process that captured it
+ * @announced: listeners were told of it, and will be told when it goes
  */
 struct vmfork_snapshot {
 	struct vmfork_shown shown;
@@ -49,7 +59,14 @@ struct vmfork_snapshot {
 	struct pid *creator;
 	u64 created_ns;
 	struct work_struct free_work;
-	struct list_head named;
+	struct list_head inodes;
+	struct vmfork_rights rights;
+	struct vmfork_kin kin;
+	atomic_t mappings;
+	u64 pages_stolen;
+	u64 pages_copied;
+	char command[16];
+	bool announced;
 };
 
 /**
@@ -67,7 +84,6 @@ struct vmfork_spot {
 };
 
 struct vmfork_snapshot *vmfork_snapshot_alloc(u64 size);
-struct file *vmfork_snapshot_create(u64 size);
 struct vmfork_snapshot *vmfork_snapshot_get(struct vmfork_snapshot *snap);
 void vmfork_snapshot_put(struct vmfork_snapshot *snap);
 void vmfork_snapshot_put_later(struct vmfork_snapshot *snap);
@@ -75,8 +91,6 @@ void vmfork_snapshot_flush(void);
 int vmfork_snapshot_setup(void);
 void vmfork_snapshot_cleanup(void);
 void vmfork_snapshot_seal(struct vmfork_snapshot *snap);
-void vmfork_snapshot_finish(struct file *file);
-struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
 blkcnt_t vmfork_snapshot_blocks(const struct vmfork_snapshot *snap);
 bool vmfork_snapshot_ready(const struct vmfork_snapshot *snap);
 void vmfork_snapshot_look(struct vmfork_snapshot *snap, u64 index,
@@ -85,6 +99,11 @@ int vmfork_snapshot_borrow(struct vmfork_snapshot *snap, u64 index,
 			   struct vmfork_spot *spot);
 int vmfork_spot_done(struct vmfork_spot *spot);
 int vmfork_snapshot_fill(struct vmfork_snapshot *snap, u64 index, u64 nr);
+
+/* file.c */
+struct file *vmfork_snapshot_create(u64 size);
+void vmfork_snapshot_finish(struct file *file);
+struct vmfork_snapshot *vmfork_file_snapshot(const struct file *file);
 
 extern const struct file_operations vmfork_snapshot_fops;
 

@@ -9,8 +9,9 @@
  *
  * What others do on other machines, and here to a file that is not guarded, is
  * noticed: a file's size, mtime and ctime are compared *after* each read, before
- * what was read is used.  Whoever writes to a file sets its times first.  A
- * change is for ever, even if the times are put back.  (i_version is of no use:
+ * what was read is used.  Whoever writes to a file sets its times first (but for
+ * two ways of tmpfs, see below).  A change is for ever, even if the times are put
+ * back.  (i_version is of no use:
  * on XFS writeback counts, too.)
  *
  * To a guarded file of a file system that only this machine writes to, a new
@@ -68,17 +69,34 @@ static bool is_same(const struct vmfork_stamp *a, const struct vmfork_stamp *b,
 }
 
 /*
- * Writes through a shared mapping set no times on tmpfs, and elsewhere not
- * those to a page that is dirty already.
+ * Writes through a shared mapping set no times on tmpfs.  So nobody can make
+ * such a mapping any more, if it may be guarded; else there must be none.
  */
-static int make_noticeable(struct vmfork_backing *backing)
+static int deny_mappings(struct vmfork_backing *backing)
 {
 	struct address_space *mapping = backing->file->f_mapping;
 
-	if (backing->guarded || !mapping_writably_mapped(mapping))
+	if (backing->guarded || !shmem_mapping(mapping))
 		return 0;
-	if (shmem_mapping(mapping))
+	if (!backing->may_guard)
+		return mapping_writably_mapped(mapping) ? -ETXTBSY : 0;
+	if (mapping_deny_writable(mapping))
 		return -ETXTBSY;
+	backing->denied = true;
+	return 0;
+}
+
+/*
+ * Elsewhere those to a page that is dirty already set none.  All that become
+ * dirty after the stamp was taken have set them.
+ */
+static int clean_pages(struct vmfork_backing *backing)
+{
+	struct address_space *mapping = backing->file->f_mapping;
+
+	if (backing->guarded || shmem_mapping(mapping) ||
+	    !mapping_writably_mapped(mapping))
+		return 0;
 	return filemap_write_and_wait(mapping);
 }
 
@@ -110,6 +128,20 @@ static int get_safe_stamp(struct vmfork_backing *backing)
 	}
 }
 
+/*
+ * Have nobody open it for writing.  That of a file that no path leads to (a
+ * memfd) can not be: who made it may write to it, and does not count as one who
+ * has it open for that.
+ */
+static bool deny_writers(struct vmfork_backing *backing)
+{
+	struct file *file = backing->file;
+
+	return backing->may_guard &&
+	       !(file_inode(file)->i_sb->s_flags & SB_NOUSER) &&
+	       !deny_write_access(file);
+}
+
 /**
  * vmfork_stamp_begin() - note what a file is, and guard it if that can be
  * @backing: not yet known to anybody
@@ -120,10 +152,11 @@ int vmfork_stamp_begin(struct vmfork_backing *backing)
 {
 	int err;
 
-	backing->guarded = backing->may_guard &&
-			   !deny_write_access(backing->file);
-	err = make_noticeable(backing);
-	return err ?: get_safe_stamp(backing);
+	backing->guarded = deny_writers(backing);
+	err = deny_mappings(backing);
+	if (!err)
+		err = get_safe_stamp(backing);
+	return err ?: clean_pages(backing);
 }
 
 /**
@@ -134,6 +167,8 @@ void vmfork_stamp_end(struct vmfork_backing *backing)
 {
 	if (backing->guarded)
 		allow_write_access(backing->file);
+	if (backing->denied)
+		mapping_allow_writable(backing->file->f_mapping);
 }
 
 /* Has the last writer gone?  Then nothing after this stamp is missed. */
@@ -142,7 +177,7 @@ static void try_guard(struct vmfork_backing *backing)
 	if (!backing->may_guard || READ_ONCE(backing->guarded))
 		return;
 	mutex_lock(&backing->guard_lock);
-	if (!backing->guarded && !deny_write_access(backing->file)) {
+	if (!backing->guarded && deny_writers(backing)) {
 		struct vmfork_stamp now;
 
 		if (!get_stamp(backing, &now, AT_STATX_SYNC_AS_STAT) &&
@@ -154,21 +189,33 @@ static void try_guard(struct vmfork_backing *backing)
 	mutex_unlock(&backing->guard_lock);
 }
 
+/*
+ * Is tmpfs being written to in a way that sets times afterwards, or never?  It
+ * punches holes so: the page is gone, then times are set, then ->i_private is
+ * NULL again.
+ */
+static bool is_shmem_unsafe(const struct vmfork_backing *backing)
+{
+	struct address_space *mapping = backing->file->f_mapping;
+
+	return shmem_mapping(mapping) && (mapping_writably_mapped(mapping) ||
+	       READ_ONCE(file_inode(backing->file)->i_private));
+}
+
 static int compare(struct vmfork_backing *backing, unsigned int sync,
 		   bool guarded, bool *same)
 {
-	struct address_space *mapping = backing->file->f_mapping;
+	bool unsafe = !guarded && is_shmem_unsafe(backing);
 	struct vmfork_stamp now;
-	int err = get_stamp(backing, &now, sync);
+	int err;
 
+	/* If it was safe, the times tell of all that was before. */
+	smp_rmb();
+	err = get_stamp(backing, &now, sync);
 	if (err)
 		return err;
-	*same = is_same(&backing->stamp, &now,
-			!guarded || !is_local(backing->file));
-	/* See make_noticeable(). */
-	if (!guarded && shmem_mapping(mapping) &&
-	    mapping_writably_mapped(mapping))
-		*same = false;
+	*same = !unsafe && is_same(&backing->stamp, &now,
+				   !guarded || !is_local(backing->file));
 	return 0;
 }
 
@@ -226,7 +273,8 @@ bool vmfork_stamp_is_quick(const struct vmfork_backing *backing)
  * vmfork_backing_check_quick() - the same, of what this machine knows
  * @backing: held by the caller
  *
- * Waits for nothing, and touches no page.
+ * Waits for nothing, and touches no page; but some file systems, 9p among them,
+ * ask their server in any case.
  *
  * Return: 0 or -EIO, or why it can not be told.
  */

@@ -83,7 +83,7 @@ static int run_in_kthread(struct vmfork_target *target, int (*fn)(void *arg),
 	return r.err;
 }
 
-static struct mm_struct *remote_mm(int pidfd, u32 *nr)
+static struct mm_struct *remote_mm(int pidfd, u32 *nr, kuid_t *uid)
 {
 	struct pid *pid = vmfork_pidfd_get(pidfd);
 	struct task_struct *task;
@@ -96,6 +96,7 @@ static struct mm_struct *remote_mm(int pidfd, u32 *nr)
 	put_pid(pid);
 	if (!task)
 		return ERR_PTR(-ESRCH);
+	*uid = task_euid(task);
 	mm = get_task_mm(task);
 	put_task_struct(task);
 	if (!mm)
@@ -123,11 +124,12 @@ int vmfork_target_get(struct vmfork_target *target, int pidfd)
 		mmget(mm);
 		target->mm = mm;
 		target->pid = task_tgid_nr(current);
+		target->uid = current_euid();
 		return 0;
 	}
 	if (pidfd < 0)
 		return -EBADF;
-	mm = remote_mm(pidfd, &target->pid);
+	mm = remote_mm(pidfd, &target->pid, &target->uid);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	target->mm = mm;

@@ -6,6 +6,7 @@
 #define VMFORK_TARGET_H
 
 #include <linux/types.h>
+#include <linux/uidgid.h>
 
 struct mm_struct;
 
@@ -13,11 +14,13 @@ struct mm_struct;
  * struct vmfork_target - an mm
  * @mm: the mm; a user of it is held
  * @pid: the process (tgid) that was asked for, in the initial pid namespace
+ * @uid: the user of that process
  * @cancel: the caller was killed while a kernel thread is at work for him
  */
 struct vmfork_target {
 	struct mm_struct *mm;
 	u32 pid;
+	kuid_t uid;
 	bool cancel;
 };
 

@@ -166,6 +166,8 @@ u64 vmfork_tree_next_file(const struct vmfork_tree *tree, u64 *index, u64 end,
 			  unsigned long *slot);
 u64 vmfork_tree_next(const struct vmfork_tree *tree, u64 index, u64 end,
 		     bool data);
+unsigned long vmfork_tree_slot_as(const struct vmfork_tree *tree, u64 index,
+				  unsigned int level);
 u64 vmfork_tree_next_diff(const struct vmfork_tree *a,
 			  const struct vmfork_tree *b, u64 index, u64 end,
 			  u64 *diff_end);

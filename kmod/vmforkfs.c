@@ -401,6 +401,7 @@ struct file *vmforkfs_file(struct vmfork_snapshot *snap)
 	/* What an open(2) of the inode would have set. */
 	file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
 	vmfork_inode_show(inode, snap, snap->size);
+	vmfork_name_finished(vmfork_inode(inode));
 	return file;
 }
 

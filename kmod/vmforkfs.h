@@ -22,7 +22,7 @@ struct vmfork_snapshot;
  *	touches the file until then.  With inode_lock(), as what follows.
  * @writers: open files of a named one that may write
  * @draft: what is being written, or NULL; its tree is nobody else's
- * @of_snap: in @snap->named, if @named
+ * @of_snap: in @snap->inodes, if it shows one
  */
 struct vmfork_inode {
 	struct inode vfs;

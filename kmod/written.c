@@ -68,6 +68,7 @@ static void finish(struct inode *inode)
 	vmfork_snapshot_seal(draft);
 	vmfork_inode_show(inode, draft, size);
 	vmfork_name_finished(vi);
+	vmfork_name_tell(inode);
 }
 
 /**

@@ -485,7 +485,9 @@ struct vmfork_prefault {
  *
  * Errors besides the general ones: those of enum vmfork_refusal; EACCES, the
  * memory may not be read, or not be written with VMFORK_PREFAULT_WRITE; EIO, a
- * page that is a file's can not be read; EBADF, EPERM as for VMFORK_CAPTURE.
+ * page that is a file's can not be read; EDQUOT, or can not be kept, as who
+ * imported the file has as much as the parameter max_bytes allows; EBADF, EPERM
+ * as for VMFORK_CAPTURE.
  */
 #define VMFORK_PREFAULT	_IOWR(VMFORK_IOC_MAGIC, 0x04, struct vmfork_prefault)
 
@@ -528,7 +530,8 @@ struct vmfork_import {
  *
  * While such a snapshot exists, opening the file for writing is ETXTBSY, if the
  * caller owns it (or has CAP_FOWNER) and as soon as nobody has it open for
- * writing.  A file that changes all the same is not read any more: a page of it
+ * writing; until then a file on tmpfs can not be mapped shared to be written to
+ * (EPERM).  A file that changes all the same is not read any more: a page of it
  * that was not read before is EIO to read(2), SIGBUS to who touches it.
  *
  * Errors besides the general ones: EBADF, @fd is no file descriptor, or not
@@ -576,7 +579,7 @@ enum vmfork_fault_kind {
  * VMFORK_FAULT_COPIED - a flag of tracepoint vmfork_fault
  *
  * The page in the snapshot is a copy that the capture made; without the flag,
- * it was stolen, or is a file's.
+ * it was stolen, or is a file's, or there is none.
  */
 #define VMFORK_FAULT_COPIED	(1U << 0)
 

@@ -2,6 +2,7 @@
 #ifndef VMFORK_COMPAT_FS_H
 #define VMFORK_COMPAT_FS_H
 
+#include <linux/err.h>
 #include_next <linux/fs.h>
 
 #ifndef VMFORK_HAVE_MNT_IDMAP
@@ -31,6 +32,21 @@ static inline struct timespec64 inode_set_mtime_to_ts(struct inode *inode,
 {
 	inode->i_mtime = ts;
 	return ts;
+}
+#endif
+
+#ifndef VMFORK_HAVE_OPEN_WITH_FAKE_PATH
+/*
+ * Gone in 6.5, 62d53c4a1dfe ("fs: use backing_file container for internal files
+ * with "fake" f_path").  Since 6.7, def3ae83da02 ("fs: store real path instead
+ * of fake path in backing file f_path"), a file that is mapped through overlayfs
+ * has the path of what is below, which can be opened like any.
+ */
+static inline struct file *open_with_fake_path(const struct path *path,
+					       int flags, struct inode *inode,
+					       const struct cred *cred)
+{
+	return ERR_PTR(-EOPNOTSUPP);
 }
 #endif
 
