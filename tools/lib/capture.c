@@ -56,6 +56,26 @@ int vmfork_capture_sized(int dev, int pidfd,
 	return fd;
 }
 
+int vmfork_capture_into(int dev, int pidfd,
+			const struct vmfork_region *regions, size_t nr,
+			uint64_t size, int file, struct vmfork_capture *result)
+{
+	struct vmfork_capture arg = {
+		.flags = VMFORK_CAPTURE_INTO,
+		.snapshot_size = size,
+		.into_fd = file,
+	};
+	int ret;
+
+	/* No file, and nothing that an older module would take for one */
+	if (file < 0)
+		return -EBADF;
+	ret = do_capture(dev, pidfd, regions, nr, &arg);
+	if (result)
+		*result = arg;
+	return ret;
+}
+
 int vmfork_capture(int dev, int pidfd, const struct vmfork_region *regions,
 		   size_t nr, struct vmfork_capture *result)
 {

@@ -23,7 +23,7 @@ static const struct refusal refusals[] = {
 	[VMFORK_SHARED] = { "shared",
 		"Have the memory mapped MAP_PRIVATE (for QEMU, share=off): shared memory can not be captured." },
 	[VMFORK_FILE] = { "file",
-		"Have the memory be anonymous: private mappings of files other than snapshots can not be captured." },
+		"Map a regular file of a file system with a page cache (not overlayfs, DAX or sysfs), or have the memory be anonymous." },
 	[VMFORK_HUGETLB] = { "hugetlb",
 		"Use transparent huge pages (madvise MADV_HUGEPAGE) in place of hugetlbfs." },
 	[VMFORK_SPECIAL] = { "special",
@@ -48,6 +48,8 @@ static const struct refusal refusals[] = {
 		"Choose memory that is a mapping of a snapshot: captured before, or mapped from one." },
 	[VMFORK_SIZE] = { "size",
 		"Choose a snapshot of the same size as the one that is mapped there." },
+	[VMFORK_FILE_BUSY] = { "file-busy",
+		"Unmap the file where it is mapped MAP_SHARED and writable, then capture again: on tmpfs, such writes can not be noticed." },
 	[VMFORK_DYING] = { "dying",
 		"Choose a process that lives: this one is exiting or being killed." },
 };

@@ -56,6 +56,37 @@ int vmfork_capture_sized(int dev, int pidfd,
 			 uint64_t size, struct vmfork_capture *result);
 
 /**
+ * vmfork_capture_into() - vmfork_capture_sized() into a file of vmforkfs
+ * @dev: what vmfork_open() returned
+ * @pidfd: the process whose memory it is, -1 for the calling process
+ * @regions: what to capture
+ * @nr: how many
+ * @size: of the snapshot in bytes, or 0 for the end of its last region
+ * @file: an empty file on vmforkfs, open for writing; it is the snapshot's then,
+ *	and empty after a failure
+ * @result: counts, times and, on failure, what was refused; may be NULL
+ *
+ * Return: 0; -ENOTTY, -EINVAL or -E2BIG if the module can not do it; -EXDEV, @file
+ * is not on vmforkfs; -EPERM, it is a snapshot already; -EBUSY, it is not empty; otherwise
+ * -errno as of vmfork_capture().
+ */
+int vmfork_capture_into(int dev, int pidfd,
+			const struct vmfork_region *regions, size_t nr,
+			uint64_t size, int file, struct vmfork_capture *result);
+
+/**
+ * vmfork_name() - give a snapshot a name on vmforkfs
+ * @snapshot: its file descriptor, open for reading
+ * @path: of a new file on vmforkfs
+ * @mode: of that file, less the umask
+ *
+ * Return: 0; -EEXIST if there is something of that name; -EXDEV or -EOPNOTSUPP
+ * if @path is not on vmforkfs, or @snapshot is none; otherwise -errno of open(2)
+ * or ioctl(2).  Nothing is left of a failure.
+ */
+int vmfork_name(int snapshot, const char *path, mode_t mode);
+
+/**
  * vmfork_prearm() - capture ahead, while the memory is in use
  * @dev: what vmfork_open() returned
  * @pidfd: the process whose memory it is, -1 for the calling process
@@ -335,6 +366,26 @@ int vmfork_ws_apply_kvm(int vcpu, const struct vmfork_ws_range *ranges,
  */
 int vmfork_map(int snapshot, void *addr, size_t len, uint64_t offset,
 	       void **mapped);
+
+/**
+ * vmfork_import() - make a snapshot of a file
+ * @dev: what vmfork_open() returned
+ * @fd: a regular file, open for reading; it may be closed afterwards
+ * @offset: where in the file the snapshot begins, a multiple of 4096
+ * @len: its length in bytes, or 0 for up to the file's end
+ * @result: what became of it; may be NULL
+ *
+ * Pages of the file are read when they are used, and shared by all who map the
+ * snapshot.  While it exists, the file can not be opened for writing, where the
+ * caller owns it; should it change all the same, pages that were not read
+ * before are SIGBUS, or EIO.
+ *
+ * Return: the snapshot's file descriptor (O_CLOEXEC), owned by the caller;
+ * -ENOTTY if the module is older than this call; otherwise -errno as of
+ * VMFORK_IMPORT.
+ */
+int vmfork_import(int dev, int fd, uint64_t offset, uint64_t len,
+		  struct vmfork_import *result);
 
 /**
  * vmfork_info() - describe a snapshot

@@ -61,7 +61,7 @@ report $? soname
 sed -n 's/^\(int\|const char \*\) *\(vmfork_[a-z_]*\)(.*/\2/p' \
 	"$here/../vmfork.h" | sort > "$dir/want"
 nm -D --defined-only "$libdir/libvmfork.so.0" |
-	awk '$2 == "T" && sub("@@LIBVMFORK_[01]$", "", $3) { print $3 }' |
+	awk '$2 == "T" && sub("@@LIBVMFORK_[012]$", "", $3) { print $3 }' |
 	sort > "$dir/have"
 [ -s "$dir/want" ] && diff "$dir/want" "$dir/have"
 report $? symbols

@@ -105,7 +105,7 @@ static void check_refusals(void)
 {
 	unsigned int i, j;
 
-	for (i = 0; i <= VMFORK_SIZE; i++) {
+	for (i = 0; i <= VMFORK_FILE_BUSY; i++) {
 		const char *advice = vmfork_refusal_advice(i);
 
 		EXPECT(advice[strlen(advice) - 1] == '.');
@@ -188,11 +188,25 @@ static void check_no_snapshot(int fd)
 			       &prefault) == -ENOTTY);
 	EXPECT(prefault.flags == VMFORK_PREFAULT_WRITE);
 	EXPECT(vmfork_prefault(-1, -1, &range, 1, 0, NULL) == -EBADF);
+	EXPECT(vmfork_import(-1, fd, 0, 0, NULL) == -EBADF);
 	EXPECT(vmfork_prefault(fd, -1, &range, (size_t)1 << 32, 0, NULL) ==
 	       -EINVAL);
 	EXPECT(vmfork_diff(fd, fd, 0, no_range, NULL) == -ENOTTY);
 	EXPECT(vmfork_diff(-1, fd, 0, no_range, NULL) == -EBADF);
 	EXPECT(vmfork_diff(fd, -1, 0, no_range, NULL) == -EBADF);
+}
+
+/* Nothing is left where there is no vmforkfs. */
+static void check_name(int fd)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/consumer.%d", (int)getpid());
+	EXPECT(vmfork_name(fd, path, 0600) < 0);
+	EXPECT(access(path, F_OK));
+	EXPECT(vmfork_name(fd, "/nonexistent/name", 0600) == -ENOENT);
+	EXPECT(vmfork_name(fd, "/", 0600) == -EEXIST ||
+	       vmfork_name(fd, "/", 0600) == -EISDIR);
 }
 
 int main(void)
@@ -216,6 +230,11 @@ int main(void)
 	EXPECT(vmfork_capture_sized(fd, -1, &region, (size_t)1 << 32, 0,
 				    &result) == -EINVAL);
 
+	EXPECT(vmfork_capture_into(fd, -1, &region, 1, 0, fd, &result) ==
+	       -ENOTTY);
+	EXPECT(result.flags == VMFORK_CAPTURE_INTO && result.into_fd == fd);
+	EXPECT(vmfork_capture_into(fd, -1, &region, 1, 0, -1, NULL) == -EBADF);
+	check_name(fd);
 	check_no_snapshot(fd);
 	check_map(fd, PAGE, 3 * PAGE);
 	check_map(fd, 2 * SZ_2M, 0);
