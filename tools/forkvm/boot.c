@@ -199,6 +199,9 @@ static void page_tables_write(struct vm *vm)
 	uint64_t *pd = ram_at(&vm->ram, PD_GPA, 4 * 4096);
 	unsigned int i;
 
+	/* There may be anything, of a file. */
+	memset(pml4, 0, 4096);
+	memset(pdpt, 0, 4096);
 	pml4[0] = PDPT_GPA | 0x3;
 	for (i = 0; i < 4; i++)
 		pdpt[i] = (PD_GPA + i * 4096) | 0x3;

@@ -75,7 +75,7 @@ struct ram {
 	struct ram_region region[2];	/* below 3 GiB, above 4 GiB */
 };
 
-int ram_create(struct ram *ram, uint64_t size, bool thp);
+int ram_create(struct ram *ram, uint64_t size, bool thp, int file);
 int ram_from_snapshot(struct ram *ram, uint64_t size, bool thp, int snapshot);
 void *ram_at(const struct ram *ram, uint64_t gpa, uint64_t len);
 uint64_t ram_size(const struct ram *ram);

@@ -2,6 +2,7 @@
 /*
  * forkvm: the command line.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static const char usage[] =
 "  -m, --mem SIZE       guest memory, with K, M or G (128M)\n"
 "  -c, --cpus N         1 to 8 (1)\n"
 "      --thp            guest memory in transparent huge pages\n"
+"      --ram FILE       guest memory is a private mapping of it\n"
 "      --control PATH   socket for commands; child N gets PATH.N\n"
 "      --console FILE   write the console there; child N gets FILE.N\n"
 "      --copy           fork by copying memory, without vmfork.ko\n"
@@ -35,7 +37,7 @@ static const char usage[] =
 "The console is this terminal; Ctrl-A x ends the guest.  Guest and host\n"
 "exchange lines over the guest's /dev/ttyS1: \"say\", \"wait\", \"ask\".\n";
 
-enum { OPT_THP = 256, OPT_CONTROL, OPT_CONSOLE, OPT_COPY, OPT_PAUSED };
+enum { OPT_THP = 256, OPT_RAM, OPT_CONTROL, OPT_CONSOLE, OPT_COPY, OPT_PAUSED };
 
 static const struct option options[] = {
 	{ "kernel", required_argument, NULL, 'k' },
@@ -44,6 +46,7 @@ static const struct option options[] = {
 	{ "mem", required_argument, NULL, 'm' },
 	{ "cpus", required_argument, NULL, 'c' },
 	{ "thp", no_argument, NULL, OPT_THP },
+	{ "ram", required_argument, NULL, OPT_RAM },
 	{ "control", required_argument, NULL, OPT_CONTROL },
 	{ "console", required_argument, NULL, OPT_CONSOLE },
 	{ "copy", no_argument, NULL, OPT_COPY },
@@ -56,6 +59,7 @@ struct command_line {
 	struct config config;
 	struct boot boot;
 	char cmdline[2048];
+	const char *ram;
 	bool paused;
 };
 
@@ -132,6 +136,9 @@ static int parse_option(struct command_line *cl, int c)
 	case OPT_THP:
 		cl->config.thp = 1;
 		return 0;
+	case OPT_RAM:
+		cl->ram = optarg;
+		return 0;
 	case OPT_CONTROL:
 		return parse_file(optarg, cl->config.control);
 	case OPT_CONSOLE:
@@ -171,11 +178,26 @@ static int parse(struct command_line *cl, int argc, char **argv)
 	return 0;
 }
 
+static int create_ram(struct vm *vm, const char *path)
+{
+	int file = -1, err;
+
+	if (path) {
+		file = open(path, O_RDONLY | O_CLOEXEC);
+		if (file < 0)
+			return fail_errno("can not open %s", path);
+	}
+	err = ram_create(&vm->ram, vm->config.mem_size, vm->config.thp, file);
+	if (file >= 0)
+		close(file);
+	return err;
+}
+
 static int start(struct vm *vm, const struct command_line *cl)
 {
 	vm->config = cl->config;
 	if (vm_create(vm) ||
-	    ram_create(&vm->ram, vm->config.mem_size, vm->config.thp) ||
+	    create_ram(vm, cl->ram) ||
 	    vm_add_ram(vm) || boot_load(vm, &cl->boot) ||
 	    vm_console_open(vm))
 		return -1;

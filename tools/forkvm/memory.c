@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory: plain anonymous memory, or a private mapping of a snapshot.
+ * Guest memory: plain anonymous memory, or a private mapping of a file, or of a
+ * snapshot.
  *
  * RAM lies at guest-physical 0 up to 3 GiB, and what is over that from 4 GiB
  * on.  Offsets in a snapshot are guest-physical addresses.
@@ -54,12 +55,37 @@ static int advise_thp(struct ram_region *r, bool thp)
 	return 0;
 }
 
-/** ram_create() - fresh memory for a guest that boots */
-int ram_create(struct ram *ram, uint64_t size, bool thp)
+/* What is past its end would be SIGBUS. */
+static bool holds_ram(int fd, const struct ram *ram)
+{
+	const struct ram_region *last = &ram->region[ram->nr - 1];
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_size >= 0 &&
+	       (uint64_t)st.st_size >= last->gpa + last->size;
+}
+
+static int map_file(struct ram_region *r, int file)
+{
+	if (mmap(r->hva, r->size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file,
+		 r->gpa) == MAP_FAILED)
+		return fail_errno("can not map the memory file");
+	return 0;
+}
+
+/**
+ * ram_create() - memory for a guest that boots
+ * @file: that it maps privately; -1: fresh memory
+ */
+int ram_create(struct ram *ram, uint64_t size, bool thp, int file)
 {
 	unsigned int i;
 
 	ram_layout(ram, size);
+	if (file >= 0 && !holds_ram(file, ram))
+		return fail("the memory file is smaller than the guest's "
+			    "memory; see --mem");
 	for (i = 0; i < ram->nr; i++) {
 		struct ram_region *r = &ram->region[i];
 
@@ -67,6 +93,8 @@ int ram_create(struct ram *ram, uint64_t size, bool thp)
 		if (!r->hva)
 			return fail_errno("no memory for the guest; use a "
 					  "smaller --mem");
+		if (file >= 0 && map_file(r, file))
+			return -1;
 		if (advise_thp(r, thp))
 			return -1;
 	}
@@ -76,15 +104,10 @@ int ram_create(struct ram *ram, uint64_t size, bool thp)
 /** ram_from_snapshot() - memory of a child, shared until it writes */
 int ram_from_snapshot(struct ram *ram, uint64_t size, bool thp, int snapshot)
 {
-	const struct ram_region *last;
-	struct stat st;
 	unsigned int i;
 
 	ram_layout(ram, size);
-	last = &ram->region[ram->nr - 1];
-	/* What is past its end would be SIGBUS. */
-	if (fstat(snapshot, &st) || st.st_size < 0 ||
-	    (uint64_t)st.st_size < last->gpa + last->size)
+	if (!holds_ram(snapshot, ram))
 		return fail("the snapshot is smaller than the guest's memory");
 	for (i = 0; i < ram->nr; i++) {
 		struct ram_region *r = &ram->region[i];
