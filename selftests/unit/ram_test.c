@@ -187,7 +187,8 @@ static void expect_page(const struct world *w, const struct vm_slot *slot,
 		why = "private";
 	else if ((slot->flags & VM_SLOT_READONLY) && !w->read_only)
 		why = "read-only";
-	else if (kind != BACKING_ANONYMOUS && kind != BACKING_SNAPSHOT)
+	else if (kind != BACKING_ANONYMOUS && kind != BACKING_SNAPSHOT &&
+		 kind != BACKING_FILE)
 		why = backing_name(kind);
 	else if (other && other->gpa != gpa)
 		why = "alias";

@@ -184,13 +184,13 @@ TEST(each_refusal_has_its_errno)
 	u32 i, j;
 
 	EXPECT_EQ(0, vmfork_refusal_errno(VMFORK_OK));
-	for (i = VMFORK_UNALIGNED; i <= VMFORK_SIZE; i++) {
+	for (i = VMFORK_UNALIGNED; i <= VMFORK_FILE_BUSY; i++) {
 		EXPECT_GT(0, vmfork_refusal_errno(i));
 		for (j = VMFORK_UNALIGNED; j < i; j++)
 			EXPECT_NE(vmfork_refusal_errno(j),
 				  vmfork_refusal_errno(i));
 	}
-	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_SIZE + 1));
+	EXPECT_EQ(-EINVAL, vmfork_refusal_errno(VMFORK_FILE_BUSY + 1));
 }
 
 TEST_HARNESS_MAIN

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kmod/tree.c against a flat model: random trees built by random changes, on
+ * The page tree against a flat model: random trees built by random changes, on
  * random older ones, dropped in random order, with allocations that fail.  What
  * must hold: each tree says what its model says, for as long as it lives, and
  * where two of them differ; a change is made as a whole or not at all; no node
- * and no reference on a page is left at the end.
+ * and no reference on a page or a file is left at the end.
+ *
+ * In a model, a file's page is what a leaf's slot says of it.
  */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "kselftest_harness.h"
+#include "alone.h"
+#include "backing.h"
 #include "pages.h"
 #include "slab.h"
 #include "tree.h"
@@ -20,15 +24,42 @@
 #define SPAN		(NR_WINDOWS * WINDOW)
 #define TREE_PAGES	(3UL << 18)
 #define NR_TREES	6
+#define NR_FILES	24
 
 struct page {
 	long refs;
 	long fresh_refs;
 	struct page *head;
+	unsigned long nr;
 	long users;
 } __attribute__((aligned(64)));
 
 static long live_pages;
+static long file_slots[NR_FILES];
+
+void vmfork_backing_get_slots(u32 number, unsigned int nr)
+{
+	assert(number < NR_FILES);
+	file_slots[number] += nr;
+}
+
+void vmfork_backing_put_slot(u32 number)
+{
+	assert(number < NR_FILES && file_slots[number] > 0);
+	file_slots[number]--;
+}
+
+/* What was read of a file, in this model: as many pages as its number says. */
+u64 vmfork_backing_alone(u32 number, u64 slots)
+{
+	assert(number < NR_FILES && slots <= (u64)file_slots[number]);
+	return slots == (u64)file_slots[number] ? number + 1 : 0;
+}
+
+static bool is_file(const struct page *page)
+{
+	return (unsigned long)page & VMFORK_SLOT_FILE;
+}
 
 /* A page, or a folio of 512, that its last reference frees. */
 static struct page *page_new(bool huge)
@@ -40,6 +71,7 @@ static struct page *page_new(bool huge)
 	for (i = 0; i < nr; i++)
 		page[i].head = page;
 	page->refs = 1;
+	page->nr = nr;
 	live_pages++;
 	return page;
 }
@@ -57,17 +89,34 @@ void vmfork_page_get(struct page *page, unsigned int nr, bool fresh)
 	page->head->refs += nr;
 }
 
+struct folio *page_folio(struct page *page)
+{
+	return (struct folio *)page->head;
+}
+
+unsigned long folio_nr_pages(struct folio *folio)
+{
+	return ((struct page *)folio)->nr;
+}
+
+u64 vmfork_folio_tree_refs(struct folio *folio)
+{
+	return ((struct page *)folio)->refs;
+}
+
 unsigned long vmfork_page_put(struct page *page, bool fresh)
 {
 	struct page *head = page->head;
+	unsigned long nr;
 
 	(void)fresh;
 	assert(head->refs > 0);
 	if (--head->refs)
 		return 0;
 	live_pages--;
+	nr = head->nr;
 	free(head);
-	return 1;
+	return nr;
 }
 
 /*
@@ -116,6 +165,8 @@ FIXTURE_TEARDOWN(tree)
 	free(self->m);
 	EXPECT_EQ(0, live_pages);
 	EXPECT_EQ(0, slab_live);
+	for (i = 0; i < NR_FILES; i++)
+		EXPECT_EQ(0, file_slots[i]);
 	vmfork_tree_cleanup();
 }
 
@@ -124,34 +175,62 @@ static unsigned long rnd(unsigned int *seed, unsigned long below)
 	return (((unsigned long)rand_r(seed) << 15) ^ rand_r(seed)) % below;
 }
 
+/* The pages of files in a window, as runs: are they all that there are? */
+static bool files_differ(struct model *m, unsigned long window)
+{
+	u64 index = index_at(window), end = index_at(window + WINDOW - 1) + 1;
+	unsigned long i = window, slot;
+	u64 nr, j;
+
+	for (; (nr = vmfork_tree_next_file(&m->tree, &index, end, &slot));
+	     index += nr) {
+		for (; index_at(i) < index; i++)
+			if (is_file(m->pages[i]))
+				return true;
+		for (j = 0; j < nr; j++, i++, slot += 1UL << VMFORK_FILE_AT_SHIFT)
+			if ((unsigned long)m->pages[i] != slot)
+				return true;
+	}
+	for (; i < window + WINDOW; i++)
+		if (is_file(m->pages[i]))
+			return true;
+	return false;
+}
+
 /* All that a tree says, against its model: the first difference, or -1. */
 static long differs(struct model *m)
 {
-	u64 pages = 0, huge = 0;
+	u64 pages = 0, huge = 0, file = 0;
 	unsigned long i;
 
 	for (i = 0; i < SPAN; i++) {
 		bool is_huge;
-		struct page *page = vmfork_tree_page(&m->tree, index_at(i),
-						     &is_huge);
+		struct page *page = (void *)vmfork_tree_slot(&m->tree,
+							     index_at(i),
+							     &is_huge);
 
 		if (page != m->pages[i] || (page && is_huge != m->huge[i]))
 			return i;
-		pages += !!page;
+		pages += page && !is_file(page);
+		file += is_file(page);
 		huge += page && is_huge;
 	}
 	for (i = 0; i < SPAN; i += VMFORK_RUN_PAGES) {
-		struct page *run[VMFORK_RUN_PAGES];
+		unsigned long run[VMFORK_RUN_PAGES];
 		unsigned int from = i / VMFORK_RUN_PAGES % VMFORK_RUN_PAGES;
 
-		vmfork_tree_pages_at(&m->tree, index_at(i + from),
+		vmfork_tree_slots_at(&m->tree, index_at(i + from),
 				     VMFORK_RUN_PAGES - from, run);
 		if (memcmp(run, m->pages + i + from,
 			   (VMFORK_RUN_PAGES - from) * sizeof(*run)))
 			return i + from;
 	}
-	if (pages != vmfork_tree_pages(&m->tree))
+	if (pages != vmfork_tree_pages(&m->tree) ||
+	    file != vmfork_tree_file_pages(&m->tree))
 		return SPAN;
+	for (i = 0; i < SPAN; i += WINDOW)
+		if (files_differ(m, i))
+			return 2 * SPAN + i;
 	if (huge != vmfork_tree_huge_folios(&m->tree) * NR)
 		return SPAN + 1;
 	for (i = 0; i + 1 < SPAN; i++) {
@@ -202,8 +281,7 @@ static bool add_page(struct model *m, struct vmfork_tree *change,
 	m->pages[i] = page_new(false);
 	old = vmfork_leaf_set_fresh(leaf, index_at(i), m->pages[i]);
 	leaf->slots[index_at(i) % VMFORK_RUN_PAGES] &= ~VMFORK_SLOT_FRESH;
-	if (old)
-		vmfork_page_put(vmfork_slot_page(old), false);
+	vmfork_slot_drop(old);
 	return true;
 }
 
@@ -220,6 +298,22 @@ static bool add_huge(struct model *m, struct vmfork_tree *change,
 	for (j = 0; j < NR; j++) {
 		m->pages[i + j] = page + j;
 		m->huge[i + j] = true;
+	}
+	return true;
+}
+
+static bool add_file(struct model *m, struct vmfork_tree *change,
+		     unsigned long i, unsigned long nr, unsigned int *seed)
+{
+	u64 at = rnd(seed, 2) ? index_at(i) : rnd(seed, 1UL << 37);
+	u32 file = rnd(seed, NR_FILES);
+	unsigned long j;
+
+	if (vmfork_tree_set_file(change, index_at(i), nr, file, at))
+		return false;
+	for (j = 0; j < nr; j++) {
+		model_split(m, i + j);
+		m->pages[i + j] = (void *)vmfork_slot_file(file, at + j);
 	}
 	return true;
 }
@@ -268,7 +362,7 @@ static bool step(struct model *all, struct model *m, struct vmfork_tree *change,
 	unsigned long nr, at = some_range(seed, &nr), src, i;
 	struct model *from = &all[rnd(seed, NR_TREES)];
 
-	switch (rnd(seed, 6)) {
+	switch (rnd(seed, 8)) {
 	case 0:
 		if (!from->live || !is_hole(m, 0, SPAN))
 			return true;
@@ -280,6 +374,16 @@ static bool step(struct model *all, struct model *m, struct vmfork_tree *change,
 		for (i = 0; i < nr % 40; i++)
 			if (!add_page(m, change, at + i))
 				return false;
+		return true;
+	case 4:
+		return add_file(m, change, at, nr, seed);
+	case 5:
+		if (vmfork_tree_erase(change, index_at(at), nr))
+			return false;
+		for (i = at; i < at + nr; i++) {
+			model_split(m, i);
+			m->pages[i] = NULL;
+		}
 		return true;
 	default:
 		if (!from->live)
@@ -363,6 +467,99 @@ static long some_diff_differs(struct model *all, unsigned int *seed)
 	struct model *b = &all[rnd(seed, NR_TREES)];
 
 	return a->live && b->live ? diff_differs(a, b) : -1;
+}
+
+/* Is all that a tree has of a folio in one place, whole nodes as well? */
+static bool is_in_one_place(const struct model *m)
+{
+	static struct page *heads[SPAN];
+	struct page *last = NULL;
+	unsigned long i, j, nr = 0;
+
+	for (i = 0; i < SPAN; i++) {
+		struct page *page = m->pages[i];
+		struct page *head = page && !is_file(page) ? page->head : NULL;
+
+		if (!head || head == last)
+			continue;
+		for (j = 0; j < nr; j++)
+			if (heads[j] == head)
+				return false;
+		heads[nr++] = head;
+		last = head;
+	}
+	return true;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	struct page *const *x = a, *const *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Likewise for files: is each of their pages in one place? */
+static bool are_files_in_one_place(const struct model *m)
+{
+	static struct page *all[SPAN];
+	unsigned long i, nr = 0;
+
+	for (i = 0; i < SPAN; i++)
+		if (is_file(m->pages[i]))
+			all[nr++] = m->pages[i];
+	qsort(all, nr, sizeof(*all), compare_pages);
+	for (i = 1; i < nr; i++)
+		if (all[i] == all[i - 1])
+			return false;
+	return true;
+}
+
+/* Of the files that nobody names any more, but did */
+static u64 read_pages_gone(const long *before)
+{
+	u64 gone = 0;
+	int i;
+
+	for (i = 0; i < NR_FILES; i++)
+		if (before[i] && !file_slots[i])
+			gone += i + 1;
+	return gone;
+}
+
+/* What a tree holds alone is what goes with it. */
+TEST_F_TIMEOUT(tree, alone, 300)
+{
+	int round, exact = 0, files = 0;
+	bool one_place, files_one_place;
+	struct vmfork_alone alone;
+	long before[NR_FILES];
+	u64 freed;
+
+	for (round = 0; round < 600; round++) {
+		struct model *m = &self->m[rnd(&self->seed, NR_TREES)];
+
+		if (m->live) {
+			one_place = is_in_one_place(m);
+			files_one_place = are_files_in_one_place(m);
+			exact += one_place;
+			memcpy(before, file_slots, sizeof(before));
+			ASSERT_EQ(0, vmfork_tree_alone(&m->tree, &alone));
+			ASSERT_LE(alone.pages, vmfork_tree_pages(&m->tree));
+			ASSERT_LE(alone.pages, alone.memory);
+			freed = vmfork_tree_destroy(&m->tree);
+			m->live = false;
+			ASSERT_LE(alone.memory, freed);
+			if (one_place)
+				ASSERT_EQ(alone.memory, freed);
+			ASSERT_LE(alone.file, read_pages_gone(before));
+			if (files_one_place)
+				ASSERT_EQ(alone.file, read_pages_gone(before));
+			files += files_one_place && alone.file;
+		}
+		build(self->m, m, &self->seed);
+	}
+	EXPECT_LT(100, exact);
+	EXPECT_LT(20, files);
 }
 
 TEST_F_TIMEOUT(tree, random_trees, 300)
@@ -470,6 +667,45 @@ TEST_F(tree, different_sizes)
 	vmfork_tree_seal(&b->tree);
 	EXPECT_EQ(-1, diff_differs(a, b));
 	EXPECT_EQ(-1, diff_differs(b, a));
+}
+
+/*
+ * A file that is written grows page by page, in any order, and loses pages again;
+ * sometimes there is no memory.  Nobody else has its tree, so nothing is copied.
+ */
+TEST_F(tree, written_page_by_page)
+{
+	struct model *m = &self->m[0];
+	struct page *page;
+	unsigned long i, n;
+
+	vmfork_tree_init(&m->tree, 0);
+	m->live = true;
+	for (n = 0; n < 3 * SPAN; n++) {
+		/* Further out with time, so that it gets more levels. */
+		i = rnd(&self->seed, 1 + n % SPAN);
+		if (n % 5 == 4) {
+			ASSERT_EQ(0, vmfork_tree_erase(&m->tree, index_at(i),
+						       1));
+			m->pages[i] = NULL;
+			continue;
+		}
+		if (n % 7 == 6)
+			slab_fail_after = rnd(&self->seed, 4);
+		page = page_new(false);
+		if (vmfork_tree_grow(&m->tree, index_at(i) + 1) ||
+		    vmfork_tree_set_page(&m->tree, index_at(i), page))
+			vmfork_page_put(page, false);
+		else
+			m->pages[i] = page;
+		slab_fail_after = -1;
+	}
+	ASSERT_EQ(0, vmfork_tree_grow(&m->tree, TREE_PAGES));
+	vmfork_tree_seal(&m->tree);
+	EXPECT_EQ(-1, differs(m));
+	/* As deep as one that was made for that size. */
+	vmfork_tree_init(&self->m[1].tree, TREE_PAGES);
+	EXPECT_EQ(self->m[1].tree.level, m->tree.level);
 }
 
 /* No depth grows with the length of a chain of which the newest is kept. */

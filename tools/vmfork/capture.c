@@ -406,6 +406,7 @@ static void report_counts(const struct vmfork_capture *result)
 	out_number("hole", result->pages_hole);
 	out_number("wiped", result->pages_wiped);
 	out_number("in_place", result->pages_in_place);
+	out_number("file", result->pages_file);
 	out_close();
 	out_open("ns");
 	out_nanoseconds("prepare", result->ns_prepare);
@@ -448,6 +449,7 @@ static int report(const struct request *req,
 	if (req->output) {
 		out_string("file", req->output);
 		out_bytes("written", save->written);
+		out_bool("named", save->named);
 	}
 	if (req->hold) {
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(),
@@ -522,7 +524,8 @@ const struct command command_capture = {
 	"      --size SIZE     size of the snapshot (default: end of its last range)\n"
 	"  -l, --live          capture ahead while the process runs, then stop it, for a\n"
 	"                      moment, for what it wrote meanwhile\n"
-	"  -o, --output FILE   save the content, sparse\n"
+	"  -o, --output FILE   save the content, sparse; on vmforkfs, give the snapshot\n"
+	"                      this name\n"
 	"  -f, --force         replace FILE if it exists\n"
 	"      --hold          keep the snapshot, and print a path that a VMM can map,\n"
 	"                      until Ctrl-C\n"

@@ -46,14 +46,22 @@ struct command {
 
 extern const struct command command_capture;
 extern const struct command command_diff;
+extern const struct command command_doctor;
 extern const struct command command_export;
 extern const struct command command_faults;
 extern const struct command command_heat;
+extern const struct command command_import;
 extern const struct command command_info;
+extern const struct command command_ls;
+extern const struct command command_monitor;
+extern const struct command command_mount;
 extern const struct command command_prefault;
 extern const struct command command_record;
 extern const struct command command_reset;
+extern const struct command command_rm;
 extern const struct command command_slow;
+extern const struct command command_top;
+extern const struct command command_tree;
 extern const struct command command_vms;
 
 /* Options that every command takes, for its tables of getopt_long(3). */

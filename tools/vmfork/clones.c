@@ -120,7 +120,7 @@ void clone_path(const struct clone_mapping *mapping, char *path, size_t room)
 {
 	snprintf(path, room, "/proc/%d/map_files/%llx-%llx", mapping->pid,
 		 (unsigned long long)mapping->addr,
-		 (unsigned long long)(mapping->addr + mapping->len));
+		 (unsigned long long)mapping->addr + mapping->len);
 }
 
 bool clone_size(const struct clone_mapping *mapping, uint64_t *size)

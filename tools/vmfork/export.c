@@ -3,15 +3,19 @@
  * vmfork export: a snapshot as a file, whole or as what differs from another.
  *
  * A delta is a sparse file of the snapshot's size that has only what differs,
- * and a manifest beside it that says where that is.  Both appear, or neither:
- * they are written and on disk before the first gets its name, and whoever
- * finds a manifest finds its file.
+ * and a manifest beside it that says where that is.  An image is all of it, with
+ * a manifest that has its hashes.  Both files appear, or neither: they are
+ * written and on disk before the first gets its name, and whoever finds a
+ * manifest finds its file.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include <vmfork.h>
 
@@ -20,6 +24,9 @@
 #include "manifest.h"
 #include "open.h"
 #include "out.h"
+#include "pack.h"
+#include "parse.h"
+#include "progress.h"
 #include "save.h"
 #include "signals.h"
 
@@ -29,7 +36,11 @@
  * @flags: of the comparison
  * @output: file to write
  * @force: replace it
- * @manifest_path: "FILE.json", or NULL without a base
+ * @image: with a manifest
+ * @resume: go on with what was interrupted, and keep it for that
+ * @pack: the image
+ * @log_path: "FILE.part.log", or NULL without @resume
+ * @manifest_path: "FILE.json", or NULL without a base or an image
  * @file: with the content
  * @manifest: that says where it differs
  */
@@ -38,10 +49,61 @@ struct export {
 	unsigned int flags;
 	const char *output;
 	bool force;
+	bool image;
+	bool resume;
+	struct pack pack;
+	char *log_path;
 	char *manifest_path;
 	struct save file;
 	struct save manifest;
 };
+
+/* Without a level, one that is quicker than most disks. */
+static int set_zstd(struct export *export, const char *level)
+{
+	export->image = true;
+	export->pack.image.zstd = true;
+	export->pack.level = 3;
+	if (!level || (parse_id(level, &export->pack.level) &&
+		       export->pack.level >= 1 &&
+		       export->pack.level <= ZSTD_maxCLevel()))
+		return DONE;
+	return failure(BAD_USAGE, 0,
+		       "'%s' is no level of zstd: give a number from 1 to %d.",
+		       level, ZSTD_maxCLevel());
+}
+
+static int set_option(struct export *export, int option)
+{
+	switch (option) {
+	case 'b':
+		export->delta.a.path = optarg;
+		return DONE;
+	case 'c':
+		export->flags |= VMFORK_DIFF_CONTENTS;
+		return DONE;
+	case 'f':
+		export->force = true;
+		return DONE;
+	case 'm':
+		export->image = true;
+		return DONE;
+	case 'z':
+		return set_zstd(export, optarg);
+	case 'r':
+		export->image = true;
+		export->resume = true;
+		return DONE;
+	case 'p':
+		export->pack.progress = PROGRESS_ALWAYS;
+		return DONE;
+	case 'n':
+		export->pack.progress = PROGRESS_NEVER;
+		return DONE;
+	default:
+		return BAD_USAGE;
+	}
+}
 
 static int parse(struct export *export, int argc, char **argv)
 {
@@ -49,25 +111,29 @@ static int parse(struct export *export, int argc, char **argv)
 		{ "base", required_argument, NULL, 'b' },
 		{ "contents", no_argument, NULL, 'c' },
 		{ "force", no_argument, NULL, 'f' },
+		{ "manifest", no_argument, NULL, 'm' },
+		{ "zstd", optional_argument, NULL, 'z' },
+		{ "resume", no_argument, NULL, 'r' },
+		{ "progress", no_argument, NULL, 'p' },
+		{ "no-progress", no_argument, NULL, 'n' },
 		COMMON_LONG,
 		{ 0 }
 	};
-	int option;
+	int option, status;
 
 	while ((option = next_option(&command_export, argc, argv,
-				     "b:cf" COMMON_SHORT, options)) != -1) {
-		if (option == '?')
-			return BAD_USAGE;
-		if (option == 'b')
-			export->delta.a.path = optarg;
-		else if (option == 'c')
-			export->flags |= VMFORK_DIFF_CONTENTS;
-		else
-			export->force = true;
+				     "b:cfmz::r" COMMON_SHORT,
+				     options)) != -1) {
+		status = set_option(export, option);
+		if (status)
+			return status;
 	}
 	if (argc - optind != 2)
 		return failure(BAD_USAGE, 0,
 			       "A snapshot is written to a file: give both, such as /proc/PID/fd/N and guest.ram.");
+	if (export->image && export->delta.a.path)
+		return failure(BAD_USAGE, 0,
+			       "A delta has a manifest of its own, and is not compressed: leave out --base, or --manifest, --zstd and --resume.");
 	if (export->flags && !export->delta.a.path)
 		return failure(BAD_USAGE, 0,
 			       "There is nothing to compare contents with: add --base A.");
@@ -82,12 +148,15 @@ static int report(const struct export *export)
 
 	out_number("snapshot", delta->b.info.id);
 	out_bytes("size", delta->b.info.snapshot_size);
-	if (export->manifest_path) {
+	if (delta->a.path) {
 		out_number("base", delta->a.info.id);
 		out_number("ranges", delta->nr);
 		out_number("pages", delta->pages);
-		out_string("manifest", export->manifest_path);
 	}
+	if (export->manifest_path)
+		out_string("manifest", export->manifest_path);
+	if (export->image)
+		out_bytes("kept", export->pack.kept);
 	out_string("file", export->output);
 	out_bytes("written", export->file.written);
 	return out_finish();
@@ -178,19 +247,84 @@ static int write_delta(struct export *export)
 	return status ? status : publish_both(export);
 }
 
+static int open_log(struct export *export)
+{
+	if (!export->resume)
+		return DONE;
+	if (asprintf(&export->log_path, "%s.part.log", export->output) < 0) {
+		export->log_path = NULL;
+		return failure(FAILED, ENOMEM, "Out of memory.");
+	}
+	export->pack.log = open(export->log_path,
+				O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+				0600);
+	if (export->pack.log >= 0)
+		return DONE;
+	return failure(FAILED, errno, "%s can not be written: %s.",
+		       export->log_path, strerror(errno));
+}
+
+static int write_manifest(struct export *export)
+{
+	struct json_object *json = image_json(&export->pack.image,
+					      export->output);
+	int status = manifest_write(json, &export->manifest);
+
+	json_object_put(json);
+	return status ? status : publish_both(export);
+}
+
+static int write_image(struct export *export)
+{
+	struct snapshot *b = &export->delta.b;
+	struct pack *pack = &export->pack;
+	int status = open_snapshot(b->path, &b->fd, &b->info);
+
+	if (status)
+		return status;
+	pack->snapshot = b->fd;
+	pack->file = &export->file;
+	if (!image_init(&pack->image, b->info.snapshot_size, pack->image.zstd))
+		status = failure(FAILED, ENOMEM, "Out of memory.");
+	if (!status)
+		status = open_log(export);
+	if (!status && export->resume)
+		status = pack_resume(pack);
+	if (!status)
+		status = pack_write(pack);
+	if (!status)
+		status = write_manifest(export);
+	if (!status && export->log_path)
+		unlink(export->log_path);
+	close(b->fd);
+	return status;
+}
+
+static int open_output(struct export *export)
+{
+	if (export->resume)
+		return save_open_part(&export->file, export->output,
+				      export->force);
+	return save_open(&export->file, export->output, export->force);
+}
+
 static int write_files(struct export *export)
 {
-	int status = save_open(&export->file, export->output, export->force);
+	int status = open_output(export);
 
-	if (status || !export->delta.a.path)
-		return status ? status : write_whole(export);
+	if (status)
+		return status;
+	if (!export->delta.a.path && !export->image)
+		return write_whole(export);
 	if (asprintf(&export->manifest_path, "%s.json", export->output) < 0) {
 		export->manifest_path = NULL;
 		return failure(FAILED, ENOMEM, "Out of memory.");
 	}
 	status = save_open(&export->manifest, export->manifest_path,
 			   export->force);
-	return status ? status : write_delta(export);
+	if (status)
+		return status;
+	return export->image ? write_image(export) : write_delta(export);
 }
 
 static int run_export(int argc, char **argv)
@@ -198,6 +332,7 @@ static int run_export(int argc, char **argv)
 	struct export export = {
 		.file = { .fd = -1 },
 		.manifest = { .fd = -1 },
+		.pack = { .log = -1 },
 	};
 	int status = parse(&export, argc, argv);
 
@@ -210,6 +345,10 @@ static int run_export(int argc, char **argv)
 	save_abort(&export.manifest);
 	save_abort(&export.file);
 	free(export.manifest_path);
+	free(export.log_path);
+	if (export.pack.log >= 0)
+		close(export.pack.log);
+	image_free(&export.pack.image);
 	if (status && signals_caught())
 		signals_die();
 	return status;
@@ -217,7 +356,7 @@ static int run_export(int argc, char **argv)
 
 const struct command command_export = {
 	.name = "export",
-	.arguments = "[--base A [--contents]] B FILE",
+	.arguments = "[--base A [--contents] | --manifest | --zstd[=LEVEL]] B FILE",
 	.summary = "Write a snapshot to a file, or what differs from another",
 	.options =
 	"  B                   a snapshot, such as /proc/PID/fd/N\n"
@@ -225,6 +364,12 @@ const struct command command_export = {
 	"  -b, --base A        write only where B differs from this snapshot, and\n"
 	"                      FILE.json, which says where that is\n"
 	"  -c, --contents      leave out pages that were written to, but not changed\n"
+	"  -m, --manifest      write FILE.json, too, with hashes that vmfork import checks\n"
+	"  -z, --zstd[=LEVEL]  the same, and compress FILE (1 to 22; default: 3)\n"
+	"  -r, --resume        with either: go on with what was interrupted, and keep what\n"
+	"                      is written if it is (FILE.part, FILE.part.log)\n"
+	"      --progress, --no-progress\n"
+	"                      show how far it is, or not (default: on a terminal)\n"
 	"  -f, --force         replace FILE (and FILE.json) if it exists\n",
 	.run = run_export,
 };

@@ -14,7 +14,10 @@
 
 #include <vmfork.h>
 
+#include "ask.h"
 #include "cli.h"
+#include "clock.h"
+#include "ls.h"
 #include "open.h"
 #include "out.h"
 #include "parse.h"
@@ -93,27 +96,58 @@ static int info_module(void)
 
 static uint64_t age_of(uint64_t created_ns)
 {
-	struct timespec now;
-	uint64_t ns;
+	uint64_t ns = clock_ns(CLOCK_BOOTTIME);
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	return ns > created_ns ? ns - created_ns : 0;
+}
+
+/*
+ * What the module says to those who may see the snapshot without having it;
+ * who has it may be another.
+ */
+static int report_more(uint64_t id)
+{
+	struct world world = { 0 };
+	struct ask ask;
+	int status = ask_open(&ask);
+
+	if (status)
+		return status;
+	status = ask_one(&ask, id, &world);
+	ask_close(&ask);
+	if (!status && world.nr_snapshots) {
+		out_open("known");
+		report_snapshot(&world.snapshots[0]);
+		out_close();
+	}
+	world_free(&world);
+	return status;
 }
 
 static int report_info(const struct vmfork_info *info)
 {
+	int status;
+
 	out_number("snapshot", info->id);
 	out_bytes("size", info->snapshot_size);
 	out_open("pages");
 	out_number("held", info->pages);
 	out_number("huge", info->pages_huge);
 	out_number("hole", info->pages_hole);
+	out_number("file", info->pages_file);
+	out_number("read", info->pages_read);
 	out_close();
+	if (info->pages_file) {
+		out_number("read_errors", info->read_errors);
+		out_bool("guarded",
+			 !(info->file_flags & VMFORK_FILE_UNGUARDED));
+		out_bool("changed", info->file_flags & VMFORK_FILE_CHANGED);
+	}
 	out_number("creator", info->creator);
 	out_nanoseconds("created_ns", info->created_ns);
 	out_nanoseconds("age_ns", age_of(info->created_ns));
-	return out_finish();
+	status = report_more(info->id);
+	return status ? status : out_finish();
 }
 
 static int info_path(const char *path)
@@ -161,21 +195,51 @@ static int info_process(int pid, int number)
 	return status;
 }
 
+/* One that is nowhere open, by its number */
+static int info_id(uint64_t id)
+{
+	struct world world = { 0 };
+	struct ask ask;
+	int status = ask_open(&ask);
+
+	if (status)
+		return status;
+	status = ask_one(&ask, id, &world);
+	if (!status && !world.nr_snapshots)
+		status = failure(FAILED, ENOENT,
+				 "There is no snapshot %llu, or you may not read it: see vmfork ls.",
+				 (unsigned long long)id);
+	if (!status)
+		status = ask_mappings(&ask, 0, true, &world);
+	ask_close(&ask);
+	if (!status) {
+		report_snapshot(&world.snapshots[0]);
+		out_open_table("mapping");
+		report_mappings_of(&world, id);
+		out_close();
+		status = out_finish();
+	}
+	world_free(&world);
+	return status;
+}
+
 static int run_info(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "pid", required_argument, NULL, 'p' },
 		{ "fd", required_argument, NULL, 'F' },
+		{ "id", required_argument, NULL, 'I' },
 		COMMON_LONG,
 		{ 0 }
 	};
-	int option, pid = 0, number = -1;
+	int option, pid = 0, number = -1, id = 0;
 
 	while ((option = next_option(&command_info, argc, argv,
 				     "p:" COMMON_SHORT, options)) != -1) {
 		if (option == '?')
 			return BAD_USAGE;
-		if (!parse_id(optarg, option == 'p' ? &pid : &number))
+		if (!parse_id(optarg, option == 'p' ? &pid :
+				      option == 'I' ? &id : &number))
 			return failure(BAD_USAGE, 0,
 				       "'%s' is no number: give a process id or a file descriptor.",
 				       optarg);
@@ -187,6 +251,11 @@ static int run_info(int argc, char **argv)
 	if (!pid != (number < 0))
 		return failure(BAD_USAGE, 0,
 			       "-p PID and --fd N belong together: give both.");
+	if (id && (pid || optind < argc))
+		return failure(BAD_USAGE, 0,
+			       "--id N says which snapshot it is: give nothing else.");
+	if (id)
+		return info_id(id);
 	if (pid && optind < argc)
 		return failure(BAD_USAGE, 0,
 			       "'%s' is not expected: give either a path or -p PID --fd N.",
@@ -200,12 +269,13 @@ static int run_info(int argc, char **argv)
 
 const struct command command_info = {
 	.name = "info",
-	.arguments = "[PATH | -p PID --fd N]",
+	.arguments = "[PATH | -p PID --fd N | --id N]",
 	.summary = "Describe a snapshot, or the module",
 	.options =
 	"  PATH                a snapshot, such as /proc/PID/fd/N\n"
 	"  -p, --pid PID       the process that holds the snapshot\n"
 	"      --fd N          its file descriptor there\n"
+	"      --id N          the snapshot with this number, open or not\n"
 	"\n"
 	"Without arguments: whether the module is loaded, its version and parameters.\n",
 	.run = run_info,

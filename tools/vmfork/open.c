@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <vmfork.h>
 
 #include "cli.h"
+#include "mounts.h"
 #include "open.h"
 #include "out.h"
 
@@ -52,7 +54,7 @@ int open_process(int pid, int *pidfd)
 int fail_no_snapshot(const char *name)
 {
 	return failure(FAILED, ENOTTY,
-		       "%s is no vmfork snapshot: give one, such as /proc/PID/fd/N.",
+		       "%s is no vmfork snapshot: give one, such as /proc/PID/fd/N, or a name that it has on vmforkfs.",
 		       name);
 }
 
@@ -68,17 +70,23 @@ int ask_snapshot(int fd, const char *name, struct vmfork_info *info)
 
 	if (err == -ENOTTY)
 		return fail_no_snapshot(name);
+	if (err == -EBUSY)
+		return failure(FAILED, EBUSY,
+			       "%s is no snapshot yet: wait until it is written.",
+			       name);
 	if (err)
 		return failure(FAILED, -err, "%s can not be asked: %s.", name,
 			       strerror(-err));
 	return DONE;
 }
 
-int open_snapshot(const char *path, int *fd, struct vmfork_info *info)
+int open_snapshot(const char *name, int *fd, struct vmfork_info *info)
 {
+	char path[PATH_MAX];
 	struct stat st;
 	int status;
 
+	name_path(name, path);
 	/* Opening a device or a FIFO can do things, so look first. */
 	if (stat(path, &st))
 		return fail_open(path);

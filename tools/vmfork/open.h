@@ -15,8 +15,8 @@ int open_device(int *dev);
 /** open_process() - a pidfd */
 int open_process(int pid, int *pidfd);
 
-/** open_snapshot() - by its path, and what it says of itself */
-int open_snapshot(const char *path, int *fd, struct vmfork_info *info);
+/** open_snapshot() - by its path or name, and what it says of itself */
+int open_snapshot(const char *name, int *fd, struct vmfork_info *info);
 
 /** ask_snapshot() - what the snapshot @fd, called @name, says of itself */
 int ask_snapshot(int fd, const char *name, struct vmfork_info *info);

@@ -180,9 +180,11 @@ static const char *slot_left(const struct plan *plan,
 	return NULL;
 }
 
+/* A guest that was restored from its memory file is a mapping of that. */
 static bool can_be_captured(enum backing_kind kind)
 {
-	return kind == BACKING_ANONYMOUS || kind == BACKING_SNAPSHOT;
+	return kind == BACKING_ANONYMOUS || kind == BACKING_SNAPSHOT ||
+	       kind == BACKING_FILE;
 }
 
 static void plan_slot(struct plan *plan, const struct vm_slot *slot,

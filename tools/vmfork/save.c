@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <linux/fs.h>
 
 #include <vmfork.h>
 
@@ -90,6 +93,25 @@ int save_open(struct save *save, const char *path, bool replace)
 	free(save->temporary);
 	save->temporary = NULL;
 	return fail_writing(save, errno);
+}
+
+int save_open_part(struct save *save, const char *path, bool replace)
+{
+	int status;
+
+	*save = (struct save){
+		.path = path, .fd = -1, .replace = replace, .kept = true,
+	};
+	status = check_name(save);
+	if (status)
+		return status;
+	if (asprintf(&save->temporary, "%s.part", path) < 0) {
+		save->temporary = NULL;
+		return failure(FAILED, ENOMEM, "Out of memory.");
+	}
+	save->fd = open(save->temporary,
+			O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return save->fd < 0 ? fail_writing(save, errno) : DONE;
 }
 
 static int write_all(struct save *save, const char *buf, size_t len,
@@ -219,9 +241,20 @@ int save_range(struct save *save, int snapshot,
 int save_copy(struct save *save, int snapshot, uint64_t size)
 {
 	struct vmfork_range all = { .len = size };
-	int status = save_size(save, size);
+	int status;
 
+	/* Only vmforkfs can; whatever its reason, a copy finds out. */
+	save->named = !ioctl(save->fd, FICLONE, snapshot);
+	if (save->named)
+		return DONE;
+	status = save_size(save, size);
 	return status ? status : save_range(save, snapshot, &all, NULL, NULL);
+}
+
+int save_data(struct save *save, const void *data, size_t len,
+	      uint64_t offset)
+{
+	return write_all(save, data, len, offset);
 }
 
 int save_text(struct save *save, const char *text)
@@ -276,7 +309,7 @@ int save_commit(struct save *save)
 
 void save_abort(struct save *save)
 {
-	if (save->temporary)
+	if (save->temporary && !save->kept)
 		unlink(save->temporary);
 	free(save->temporary);
 	save->temporary = NULL;

@@ -7,6 +7,7 @@
 #define VMFORK_SAVE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct vmfork_range;
@@ -18,6 +19,8 @@ struct vmfork_range;
  * @fd: open for writing
  * @replace: whether a file of that name may be replaced
  * @written: bytes of data in it
+ * @named: it is on vmforkfs, and is the snapshot itself: nothing was copied
+ * @kept: what was written stays there if it fails, for another time
  */
 struct save {
 	const char *path;
@@ -25,6 +28,8 @@ struct save {
 	int fd;
 	bool replace;
 	uint64_t written;
+	bool named;
+	bool kept;
 };
 
 /*
@@ -32,6 +37,16 @@ struct save {
  * a failed one, and after any signal, call save_abort().
  */
 int save_open(struct save *save, const char *path, bool replace);
+
+/**
+ * save_open_part() - the same, for what can be gone on with
+ *
+ * Its temporary name is FILE.part, which may be there already, and stays if
+ * it is not finished.
+ */
+int save_open_part(struct save *save, const char *path, bool replace);
+
+/** save_copy() - all of a snapshot; on vmforkfs, a name for it */
 int save_copy(struct save *save, int snapshot, uint64_t size);
 
 /** save_size() - all of it is a hole but for what is written */
@@ -50,6 +65,10 @@ int save_range(struct save *save, int snapshot,
 	       void (*extent)(void *arg, uint64_t offset, uint64_t len,
 			      bool hole),
 	       void *arg);
+
+/** save_data() - write some */
+int save_data(struct save *save, const void *data, size_t len,
+	      uint64_t offset);
 
 int save_text(struct save *save, const char *text);
 

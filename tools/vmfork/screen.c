@@ -44,7 +44,7 @@ bool screen_is_terminal(void)
 }
 
 /* As the C library would say it, of which this one, static, has no locales. */
-static bool is_utf8(void)
+bool screen_is_utf8(void)
 {
 	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
 	const char *value;
@@ -74,7 +74,7 @@ void screen_look(struct heat_view *view)
 		view->lines = size.ws_row;
 	}
 	view->colours = can_go_back() && !is_set("NO_COLOR");
-	view->blocks = is_utf8();
+	view->blocks = screen_is_utf8();
 }
 
 static void end(int signo)
@@ -123,12 +123,21 @@ void screen_end(void)
 	fflush(stdout);
 }
 
-bool screen_wait(uint64_t ns, int pidfd)
+static bool can_read(uint64_t ns, int fd)
 {
 	struct timespec timeout = { ns / 1000000000, ns % 1000000000 };
-	struct pollfd polled = { .fd = pidfd, .events = POLLIN };
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
 
-	if (ppoll(&polled, 1, &timeout, &waiting) > 0)
-		return false;
+	return ppoll(&polled, 1, &timeout, &waiting) > 0;
+}
+
+bool screen_wait(uint64_t ns, int pidfd)
+{
+	return !can_read(ns, pidfd) && !ended;
+}
+
+bool screen_wait_fd(uint64_t ns, int fd)
+{
+	can_read(ns, fd);
 	return !ended;
 }

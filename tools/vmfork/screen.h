@@ -10,6 +10,9 @@
 
 #include "heatmap.h"
 
+/** screen_is_utf8() - whether what is written is to be UTF-8 */
+bool screen_is_utf8(void);
+
 /** screen_is_terminal() - whether standard output is one that can go back */
 bool screen_is_terminal(void);
 
@@ -44,5 +47,14 @@ void screen_end(void);
  * Return: false if it is time to end: for the process, or a signal.
  */
 bool screen_wait(uint64_t ns, int pidfd);
+
+/**
+ * screen_wait_fd() - sleep until something can be read
+ * @ns: so long at most, or until the terminal changes its size
+ * @fd: from this
+ *
+ * Return: false if it is time to end, for a signal.
+ */
+bool screen_wait_fd(uint64_t ns, int fd);
 
 #endif /* VMFORK_SCREEN_H */

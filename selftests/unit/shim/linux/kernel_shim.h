@@ -99,5 +99,10 @@ void kmem_cache_free(struct kmem_cache *cache, void *object);
 /* Pages are the test's. */
 struct page;
 struct folio;
+struct folio *page_folio(struct page *page);
+unsigned long folio_nr_pages(struct folio *folio);
+
+#define current			NULL
+#define fatal_signal_pending(task)	((void)(task), false)
 
 #endif /* VMFORK_KERNEL_SHIM_H */
