@@ -49,7 +49,11 @@ help:
 #:                   to Documentation/; BENCH=quick: less memory, and no page
 #:   make vm-shell   a shell in the test VM
 #:   make setup      install the Debian packages that are missing (root)
-#:   make install    install module, library and vmfork (DESTDIR=, PREFIX=)
+#:   make install    install module, library, vmfork, manual, udev rule, systemd
+#:                   units and completion (DESTDIR=, PREFIX=); make uninstall;
+#:                   make install-tools: all but the module
+#:   make dkms-install  have DKMS build the module, and for each new kernel again
+#:   make deb        Debian packages of it all, in build/deb
 #:   make clean      remove what was built; make distclean: downloads too
 #:
 #:   KVER=6.12       kernel: a full release, or the beginning of one that
@@ -94,11 +98,13 @@ bpf:
 
 # --- the test VM
 
-.PHONY: setup setup-static
+.PHONY: setup setup-static setup-deb
 setup:
 	@$(vm)/setup
 setup-static:
 	@$(vm)/setup packages-static
+setup-deb:
+	@$(vm)/setup packages-deb
 
 # Test programs want kselftest_harness.h and the guests want their initramfs.
 .PHONY: selftests
@@ -117,7 +123,7 @@ vm-%: selftests
 	@$(MAKE) modules KDIR= KVER=$* W=1
 
 .PHONY: check
-check: setup $(if $(T),,setup-static)
+check: setup $(if $(T),,setup-static setup-deb)
 	@$(MAKE) $(KERNELS:%=vm-%)
 	@[ -z "$(WHOLE)" ] || ! $(vm)/debug-kernel --cached >/dev/null || \
 		$(MAKE) vm-debug
@@ -130,7 +136,9 @@ unit: setup
 	@$(MAKE) -C tools/lib O=$(O) check
 	@$(MAKE) -C selftests/fuzz/user O=$(O) run
 	@selftests/fuzz/syzlang_test.sh
-	@for test in $(vm)/*_test.sh selftests/static/except_test.sh; do \
+	@for test in $(vm)/*_test.sh selftests/static/except_test.sh \
+			selftests/unit/*_test.sh \
+			selftests/install/install_test.sh; do \
 		$$test || exit 1; \
 	done
 
@@ -183,16 +191,49 @@ torture: setup
 # --- the rest
 
 PREFIX ?= /usr/local
-.PHONY: install
-install: all
-	@release=$$(basename $$($(vm)/build-module "$(kdir)")) && \
+to := O=$(O) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+installed := tools/lib tools/vmfork tools/install
+
+.PHONY: install install-module install-tools
+install: install-module install-tools
+	@[ -n "$(DESTDIR)" ] || printf '%s\n' "installed; what comes next:" \
+		"  udevadm control --reload && modprobe vmfork" \
+		"  systemctl daemon-reload" \
+		"  systemctl enable --now run-vmfork.mount" "  vmfork doctor"
+
+install-module: modules
+	@release=$$($(vm)/build-module "$(kdir)") && \
 	install -D -m 644 $(O)/$$release/vmfork.ko \
 		$(DESTDIR)/lib/modules/$$release/extra/vmfork.ko && \
 	{ [ -n "$(DESTDIR)" ] || depmod $$release; }
-	@for tool in tools/lib tools/vmfork; do \
-		$(MAKE) -C $$tool O=$(O) PREFIX=$(PREFIX) \
-			DESTDIR=$(DESTDIR) install || exit 1; \
+
+install-tools: tools
+	@for dir in $(installed); do \
+		$(MAKE) $(quiet) -C $$dir $(to) install || exit 1; \
 	done
+	@[ -n "$(DESTDIR)" ] || ldconfig
+
+# The module is removed for all kernels.
+.PHONY: uninstall
+uninstall:
+	@for dir in $(installed); do \
+		$(MAKE) $(quiet) -C $$dir $(to) uninstall || exit 1; \
+	done
+	@for ko in $(DESTDIR)/lib/modules/*/extra/vmfork.ko; do \
+		[ -e "$$ko" ] || continue; \
+		release=$${ko%/extra/vmfork.ko}; \
+		rm "$$ko" && rmdir --ignore-fail-on-non-empty "$${ko%/*}" && \
+		{ [ -n "$(DESTDIR)" ] || depmod "$${release##*/}"; } || exit 1; \
+	done
+	@[ -n "$(DESTDIR)" ] || ldconfig
+
+.PHONY: dkms-install dkms-uninstall
+dkms-install dkms-uninstall:
+	@$(MAKE) $(quiet) -C tools/install DESTDIR= KVER=$(KVER) $@
+
+.PHONY: deb
+deb: setup setup-deb
+	@tools/install/deb
 
 .PHONY: clean
 clean:
