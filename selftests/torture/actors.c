@@ -10,6 +10,8 @@ const struct actor actors[] = {
 	  .run = guest_run_vcpu },
 	{ "capturer", 3, .mortal = true, .run = capturer_run },
 	{ "reader", 2, .mortal = true, .run = reader_run },
+	{ "asker", 1, .mortal = true, .run = asker_run },
+	{ "namer", 2, .mortal = true, .run = namer_run },
 	{ "peeker", 1, .mortal = true, .run = peeker_run },
 	{ "killer", 1, .run = killer_run },
 	{ "hog", 1, .mortal = true, .run = hog_run },

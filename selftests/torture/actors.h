@@ -9,6 +9,8 @@ struct self;
 
 void capturer_run(struct self *self);
 void reader_run(struct self *self);
+void asker_run(struct self *self);
+void namer_run(struct self *self);
 void peeker_run(struct self *self);
 void killer_run(struct self *self);
 void hog_run(struct self *self);
@@ -20,6 +22,8 @@ void hotplugger_run(struct self *self);
 void freezer_run(struct self *self);
 void unloader_run(struct self *self);
 void watcher_run(struct self *self);
+
+void namer_clean(void);
 
 bool oom_possible(void);
 bool poisoner_possible(void);

@@ -60,6 +60,7 @@ void trick_twins(struct guest *g);
 void trick_protect(struct guest *g);
 void trick_move(struct guest *g);
 void trick_replace(struct guest *g);
+void trick_file(struct guest *g);
 void trick_fork(struct guest *g);
 void trick_splice(struct guest *g);
 void trick_disk_write(struct guest *g);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "actors.h"
 #include "cells.h"
 #include "guest.h"
 #include "supervisor.h"
@@ -151,6 +152,7 @@ static void run(struct verdict *v)
 		v->rounds++;
 		v->wrong += supervise(v->rounds, seconds);
 		world_calm();
+		namer_clean();
 		if (!v->wrong)
 			v->missing += world_missing(v->rounds);
 		if (module_unload() || module_load()) {

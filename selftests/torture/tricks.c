@@ -17,6 +17,7 @@ const struct trick tricks[] = {
 	{ "protect",	3,	true,	trick_protect },
 	{ "move",	4,	true,	trick_move },
 	{ "replace",	2,	true,	trick_replace },
+	{ "file",	4,	true,	trick_file },
 	{ "fork",	7,	true,	trick_fork },
 	{ "splice",	3,	false,	trick_splice },
 	{ "disk_write",	3,	false,	trick_disk_write },
