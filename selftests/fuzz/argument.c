@@ -187,7 +187,7 @@ static const uint16_t refusal_errno[] = {
 	[VMFORK_RACE] = EAGAIN, [VMFORK_POISON] = EHWPOISON,
 	[VMFORK_SWAPIN] = EIO, [VMFORK_DYING] = ESRCH,
 	[VMFORK_QUOTA] = EDQUOT, [VMFORK_NO_MAPPING] = ENXIO,
-	[VMFORK_SIZE] = ERANGE,
+	[VMFORK_SIZE] = ERANGE, [VMFORK_FILE_BUSY] = ETXTBSY,
 };
 
 #define NR_REFUSALS	(sizeof(refusal_errno) / sizeof(refusal_errno[0]))
@@ -198,6 +198,7 @@ static bool plain_errno(int err)
 	switch (err) {
 	case EINVAL: case E2BIG: case EFAULT: case ENOMEM: case EINTR:
 	case EBADF: case EPERM: case EMFILE: case ENFILE:
+	case EIO:	/* a page of a file that has changed */
 		return true;
 	default:
 		return false;

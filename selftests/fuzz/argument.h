@@ -15,6 +15,7 @@ union argument {
 	struct vmfork_reset reset;
 	struct vmfork_diff diff;
 	struct vmfork_prefault prefault;
+	struct vmfork_import import;
 	uint32_t word[PAGE / 4];
 	char bytes[PAGE];
 };

@@ -35,6 +35,8 @@ long call_flip(const uint64_t *arg);
 /* capture.c */
 long call_region(const uint64_t *arg);
 long call_capture(const uint64_t *arg);
+long call_into(const uint64_t *arg);
+long call_name(const uint64_t *arg);
 long call_prearm(const uint64_t *arg);
 long call_info(const uint64_t *arg);
 long call_ioctl(const uint64_t *arg);
@@ -45,6 +47,12 @@ long call_prefault(const uint64_t *arg);
 
 /* diff.c */
 long call_diff(const uint64_t *arg);
+
+/* import.c */
+long call_import(const uint64_t *arg);
+
+/* netlink.c */
+long call_netlink(const uint64_t *arg);
 
 /* files.c: snapshots, and whatever else has a descriptor */
 long call_open(const uint64_t *arg);

@@ -155,12 +155,15 @@ static void check_counts(const struct capture *c,
 	if (!c->known || out->size != sizeof(*out))
 		return;
 	if (pages != out->pages_stolen + out->pages_copied +
-	    out->pages_shared + out->pages_hole + out->pages_wiped)
+	    out->pages_shared + out->pages_file + out->pages_hole +
+	    out->pages_wiped)
 		violation("pages do not add up: %llu stolen, %llu copied, "
-			  "%llu shared, %llu holes, %llu wiped of %llu",
+			  "%llu shared, %llu of files, %llu holes, %llu wiped "
+			  "of %llu",
 			  (unsigned long long)out->pages_stolen,
 			  (unsigned long long)out->pages_copied,
 			  (unsigned long long)out->pages_shared,
+			  (unsigned long long)out->pages_file,
 			  (unsigned long long)out->pages_hole,
 			  (unsigned long long)out->pages_wiped,
 			  (unsigned long long)pages);
@@ -251,8 +254,14 @@ static long capture(struct vmfork_capture cap, uint64_t target_code,
 	int opened, target, fd, lowest;
 	int dev = device_fd(), own = -1;
 	bool readable, flipped = w.nr_flips;
+	int into = -1;
+	struct stat st;
 	void *at;
 
+	if (cap.flags & VMFORK_CAPTURE_INTO) {
+		into = names_file();
+		cap.into_fd = into;
+	}
 	target_code %= TARGETS;
 	target = target_of(target_code, &opened);
 	if (dev < 0)
@@ -275,8 +284,15 @@ static long capture(struct vmfork_capture cap, uint64_t target_code,
 	/* Elsewhere it may not have been possible to write the results. */
 	readable = !flipped && places % NR_PLACES == PLACE_NORMAL &&
 		   !guarded_copy(&out, at, sizeof(out));
+	if (into >= 0 && (fstat(into, &st) || (fd < 0 && st.st_size)))
+		violation("a failed capture (%d) left something in its file",
+			  -fd);
 	if (fd < 0) {
 		failed(&c, &out, readable && dev >= 0, -fd, lowest);
+	} else if (!fd && into >= 0 && st.st_size) {
+		check_counts(&c, &out, readable);
+		fd = keep(&c, into, slot);
+		into = -1;
 	} else if (!fd) {	/* No descriptor: that one is taken. */
 		check_counts(&c, &out, readable);
 		prearmed(&c);
@@ -290,7 +306,20 @@ static long capture(struct vmfork_capture cap, uint64_t target_code,
 		close(opened);
 	if (own >= 0)
 		close(own);
+	if (into >= 0)
+		close(into);
 	return fd;
+}
+
+/* into TARGET NR PLACES SIZE SLOT PAGE: a capture into a file of vmforkfs */
+long call_into(const uint64_t *arg)
+{
+	struct vmfork_capture cap = {
+		.flags = VMFORK_CAPTURE_INTO, .nr_regions = arg[1],
+		.snapshot_size = length(arg[3]),
+	};
+
+	return capture(cap, arg[0], arg[2], arg[4], arg[5]);
 }
 
 /* capture TARGET NR PLACES SIZE SLOT PAGE */
@@ -339,7 +368,8 @@ long call_info(const uint64_t *arg)
 	if (guarded_copy(&out, at, sizeof(out)))
 		return 0;
 	if (out.snapshot_size != w.snap[s->snap].size ||
-	    out.pages + out.pages_hole != out.snapshot_size / PAGE ||
+	    out.pages + out.pages_hole + out.pages_file !=
+	    out.snapshot_size / PAGE || out.pages_read > out.pages_file ||
 	    out.pages_huge > out.pages || !out.id || out.reserved)
 		violation("VMFORK_INFO is wrong: size %llx, %llu pages, "
 			  "%llu holes", (unsigned long long)out.snapshot_size,

@@ -94,7 +94,9 @@ static void check_answer(struct walk *d, const struct vmfork_diff *diff,
 
 static bool may_fail(int err)
 {
-	return err == EINTR || err == ENOMEM || (err == EHWPOISON && w.poison);
+	/* A file may have changed since it was captured. */
+	return err == EINTR || err == ENOMEM || err == EIO ||
+	       (err == EHWPOISON && w.poison);
 }
 
 /* All of it, a few ranges at a time; the model says what is right. */

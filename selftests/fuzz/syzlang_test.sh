@@ -21,7 +21,7 @@ report()	# RESULT WHAT
 asserts()
 {
 	printf '%s\n' '#include <fcntl.h>' '#include <stddef.h>' \
-		'#include <linux/vmfork.h>'
+		'#include <linux/fs.h>' '#include <linux/vmfork.h>'
 	awk '/^[A-Z_]+ = / {
 		printf "_Static_assert((unsigned long)%s == %sUL, \"%s\");\n",
 			$1, $3, $1
@@ -36,7 +36,7 @@ asserts()
 		struct = ""
 	}
 	struct {
-		size = $0 ~ /int32|\tfd_/ ? 4 : 8
+		size = $0 ~ /int32|\tfd(_|$)/ ? 4 : 8
 		assert("offsetof(struct " struct ", " $1 ")", offset)
 		assert("sizeof(((struct " struct " *)0)->" $1 ")", size)
 		offset += size
@@ -57,13 +57,13 @@ holds "$here/vmfork.txt.const" "$here/vmfork.txt"
 report $? "constants and structures are those of the header"
 sed 's/^/# /' "$work/errors"
 
-# Flags of tracepoints are told by the kernel, not to it.
+# Flags of tracepoints and files are told by the kernel, not to it.
 missing=
 for name in $(sed -n 's/^#define \(VMFORK_[A-Z_]*\)\t_IO.*/\1/p
 		s/^#define \(VMFORK_[A-Z_]*\)\t*(1U.* << [0-9])/\1/p
 		s/^struct \(vmfork_[a-z_]*\) {$/\1/p' "$header"); do
 	case $name in
-	VMFORK_FAULT_* | VMFORK_COW_*) continue ;;
+	VMFORK_FAULT_* | VMFORK_COW_* | VMFORK_FILE_*) continue ;;
 	esac
 	grep -qw "$name" "$here/vmfork.txt" || missing="$missing $name"
 done

@@ -46,6 +46,8 @@ const struct call_type call_types[] = {
 	  { FD, FD, ENUM(4), ENUM(80), LEN, ENUM(128) } },
 	{ "prefault", call_prefault, 6,
 	  { FD, ENUM(20), ADDR, LEN, ENUM(4), ENUM(128) } },
+	{ "import", call_import, 6,
+	  { FD, FD, LEN, LEN, ENUM(8), PAGE_ } },
 	{ "info", call_info, 3, { FD, ENUM(8), PAGE_ } },
 	{ "ioctl", call_ioctl, 3, { FD, ANY, ENUM(30) } },
 	{ "open", call_open, 5, { FD, ENUM(8), ANY, ANY } },
@@ -64,7 +66,12 @@ const struct call_type call_types[] = {
 	{ "cred", call_cred, 1, { ENUM(5) } },
 	{ "limit", call_limit, 2, { ENUM(6), ENUM(2048) } },
 	{ "setting", call_setting, 1, { ENUM(NR_SETTINGS) } },
+	{ "into", call_into, 6,
+	  { ENUM(20), ENUM(5), ENUM(128), LEN, FD, PAGE_ } },
+	{ "name", call_name, 8, { FD, FD, ANY } },
 	{ "sleep", call_sleep, 1, { ENUM(5000) } },
+	{ "netlink", call_netlink, 5,
+	  { ENUM(64), ANY, ANY, ENUM(256), ENUM(64) } },
 };
 
 const unsigned int nr_call_types = sizeof(call_types) / sizeof(call_types[0]);

@@ -179,6 +179,7 @@ struct proc_slot *proc_slot(uint64_t code);
 int lowest_fd(void);
 int pipe_end(int which);
 int plain_file(void);
+int names_file(void);
 
 /* run.c */
 void run_calls(unsigned int from, unsigned int to);
