@@ -58,6 +58,7 @@ TEST_F(abi, older_structures)
 {
 	static const uint32_t sizes[] = {
 		VMFORK_CAPTURE_SIZE_VER0, VMFORK_CAPTURE_SIZE_VER1,
+		VMFORK_CAPTURE_SIZE_VER2, VMFORK_CAPTURE_SIZE_VER3,
 	};
 	unsigned int number;
 	size_t i;
@@ -70,17 +71,20 @@ TEST_F(abi, older_structures)
 		self->cap.snapshot_size = 0;
 		self->cap.pages_wiped = 0x1234;
 		self->cap.pages_in_place = 0x1234;
+		self->cap.pages_file = 0x1234;
 		fd = ioctl(self->dev, number, &self->cap);
 		ASSERT_LE(0, fd);
 		EXPECT_EQ(i ? 0 : 0x1234, self->cap.pages_wiped);
-		EXPECT_EQ(0x1234, self->cap.pages_in_place);
+		EXPECT_EQ(i < 2 ? 0x1234 : PAGES, self->cap.pages_in_place);
+		EXPECT_EQ(0x1234, self->cap.pages_file);
 		EXPECT_EQ(LEN, self->cap.snapshot_size);
 		close(fd);
 	}
-	ASSERT_EQ(sizeof(self->cap), VMFORK_CAPTURE_SIZE_VER2);
+	ASSERT_EQ(sizeof(self->cap), VMFORK_CAPTURE_SIZE_VER4);
 	self->cap.size = sizeof(self->cap);
 	works();
 	EXPECT_EQ(0, self->cap.pages_wiped);
+	EXPECT_EQ(0, self->cap.pages_file);
 	EXPECT_EQ(PAGES, self->cap.pages_in_place);
 	EXPECT_NE(0, self->cap.ns_longest);
 }
@@ -141,12 +145,22 @@ TEST_F(abi, unknown_flags)
 	int bit;
 
 	for (bit = 0; bit < 32; bit++) {
-		if (1U << bit == VMFORK_CAPTURE_PREARM)
+		if (1U << bit == VMFORK_CAPTURE_PREARM ||
+		    1U << bit == VMFORK_CAPTURE_INTO)
 			continue;
 		self->cap.flags = 1U << bit;
 		refused_outright(EINVAL);
 	}
+	self->cap.flags = VMFORK_CAPTURE_PREARM | VMFORK_CAPTURE_INTO;
+	refused_outright(EINVAL);
+	/* What is no flag, but goes with one. */
 	self->cap.flags = 0;
+	self->cap.into_fd = 1;
+	refused_outright(EINVAL);
+	self->cap.into_fd = 0;
+	self->cap.reserved = 1;
+	refused_outright(EINVAL);
+	self->cap.reserved = 0;
 	works();
 }
 
@@ -400,6 +414,8 @@ TEST_F(abi, outputs_are_inputs_nowhere)
 	junk.regions = cap->regions;
 	junk.snapshot_size = 0;
 	junk.slice_ns = 0;
+	junk.into_fd = 0;
+	junk.reserved = 0;
 	*cap = junk;
 	works();
 	EXPECT_EQ(0, cap->refused_region);
@@ -464,8 +480,22 @@ TEST_F(abi, info)
 	EXPECT_EQ(0, info.reserved);
 	EXPECT_LE(before, info.created_ns);
 	EXPECT_GE(now_ns(), info.created_ns);
+	EXPECT_EQ(0, info.pages_file);
+	EXPECT_EQ(0, info.pages_read);
+	EXPECT_EQ(0, info.read_errors);
+	EXPECT_EQ(0, info.file_flags);
+	EXPECT_EQ(0, info.reserved2);
 
-	info.size = sizeof(info) - 4;
+	/* An older program's. */
+	ASSERT_EQ(sizeof(info), VMFORK_INFO_SIZE_VER1);
+	info.size = VMFORK_INFO_SIZE_VER0;
+	info.pages = 0;
+	info.pages_file = 0x1234;
+	EXPECT_EQ(0, ioctl(fd, _IOC(_IOC_READ | _IOC_WRITE, VMFORK_IOC_MAGIC,
+				    1, VMFORK_INFO_SIZE_VER0), &info));
+	EXPECT_EQ(PAGES, info.pages);
+	EXPECT_EQ(0x1234, info.pages_file);
+	info.size = VMFORK_INFO_SIZE_VER0 - 4;
 	EXPECT_EQ(-1, ioctl(fd, VMFORK_INFO, &info));
 	EXPECT_EQ(EINVAL, errno);
 	info.size = sizeof(info);

@@ -13,6 +13,7 @@
 
 #include "kselftest_harness.h"
 #include "balance.h"
+#include "cgroup.h"
 #include "kind_variants.h"
 #include "lib.h"
 #include "peer.h"
@@ -20,8 +21,6 @@
 #define LEN	(16 * MIB)
 #define PAGES	((long)(LEN / PAGE))
 #define ROUNDS	4
-
-#define CGROUPS "/sys/fs/cgroup/"
 
 /* A whole family lives and dies: everything is used, nothing may remain. */
 FIXTURE(balance) {
@@ -329,62 +328,6 @@ TEST_F(cost, of_a_capture_again)
 
 /* memcg */
 
-static int cgroup_make(const char *name)
-{
-	char path[80];
-
-	snprintf(path, sizeof(path), CGROUPS "%s", name);
-	rmdir(path);
-	if (mkdir(path, 0755))
-		return -errno;
-	snprintf(path, sizeof(path), CGROUPS "%s/memory.current", name);
-	return access(path, R_OK) ? -errno : 0;
-}
-
-static int cgroup_remove(const char *name)
-{
-	char path[80];
-	int try;
-
-	snprintf(path, sizeof(path), CGROUPS "%s", name);
-	for (try = 0; try < 40; try++) {
-		if (!rmdir(path))
-			return 0;
-		usleep(50000);
-	}
-	return -errno;
-}
-
-static int cgroup_enter(const char *name, pid_t pid)
-{
-	char path[80], text[16];
-
-	snprintf(path, sizeof(path), CGROUPS "%s/cgroup.procs", name);
-	snprintf(text, sizeof(text), "%d", pid);
-	return write_file(path, text);
-}
-
-/* In pages. */
-static long charged(const char *name)
-{
-	char path[80];
-	long bytes;
-
-	snprintf(path, sizeof(path), CGROUPS "%s/memory.current", name);
-	bytes = read_number(path);
-	return bytes < 0 ? bytes : bytes / (long)PAGE;
-}
-
-static long dying_cgroups(void)
-{
-	char text[256], *at;
-
-	if (read_file(CGROUPS "cgroup.stat", text, sizeof(text)) < 0)
-		return -1;
-	at = strstr(text, "nr_dying_descendants ");
-	return at ? strtol(at + 21, NULL, 10) : -1;
-}
-
 static long do_area(int fd, const void *arg)
 {
 	enum kind kind = *(const enum kind *)arg;
@@ -427,10 +370,8 @@ KIND_VARIANT(memcg, thp, KIND_THP);
 
 FIXTURE_SETUP(memcg)
 {
-	if (access(CGROUPS "cgroup.procs", R_OK))
-		SKIP(return, "cgroup v2 is not mounted on " CGROUPS);
 	if (cgroup_make("vmfork_parent") || cgroup_make("vmfork_child"))
-		SKIP(return, "no cgroup with the memory controller can be made");
+		SKIP(return, "no cgroup2 with the memory controller on " CGROUPS);
 	self->parent = peer_start();
 	self->child = peer_start();
 	ASSERT_NE(NULL, self->parent);
@@ -452,7 +393,7 @@ FIXTURE_TEARDOWN(memcg)
 
 TEST_F(memcg, who_pays)
 {
-	long parent, child, dying = dying_cgroups(), try;
+	long parent, child, dying = cgroup_dying(), try;
 	struct view view = { .pages = LEN / PAGE }, part;
 	static const struct stamp none[LEN / PAGE];
 	int fd;
@@ -461,54 +402,54 @@ TEST_F(memcg, who_pays)
 	view.addr = (char *)peer_call(self->parent, do_area, -1,
 				      &variant->kind, sizeof(variant->kind));
 	ASSERT_LT(0, (long)view.addr);
-	parent = charged("vmfork_parent");
-	child = charged("vmfork_child");
+	parent = cgroup_pages("vmfork_parent");
+	child = cgroup_pages("vmfork_child");
 	EXPECT_LE(PAGES, parent);
 
 	/* Nothing is charged twice, whoever captures and whoever reads. */
 	fd = capture_range(self->parent->pidfd, view.addr, LEN, 0, NULL);
 	ASSERT_LE(0, fd);
 	peer_call(view.who, do_read, -1, &view, sizeof(view));
-	EXPECT_TRUE(close_to(charged("vmfork_parent"), parent, MEMCG_NOISE))
-		TH_LOG("%+ld", charged("vmfork_parent") - parent);
+	EXPECT_TRUE(close_to(cgroup_pages("vmfork_parent"), parent, MEMCG_NOISE))
+		TH_LOG("%+ld", cgroup_pages("vmfork_parent") - parent);
 	ASSERT_EQ(0, view_map(&view, self->child, fd, 0, LEN / PAGE, none));
 	peer_call(view.who, do_read, -1, &view, sizeof(view));
-	EXPECT_TRUE(close_to(charged("vmfork_child"), child, MEMCG_NOISE))
-		TH_LOG("%+ld", charged("vmfork_child") - child);
+	EXPECT_TRUE(close_to(cgroup_pages("vmfork_child"), child, MEMCG_NOISE))
+		TH_LOG("%+ld", cgroup_pages("vmfork_child") - child);
 
 	/* The child pays for what it writes. */
 	part = view;
 	part.pages = PAGES / 2;
 	peer_call(view.who, do_write, -1, &part, sizeof(part));
-	EXPECT_TRUE(close_to(charged("vmfork_child"), child + PAGES / 2,
+	EXPECT_TRUE(close_to(cgroup_pages("vmfork_child"), child + PAGES / 2,
 			     MEMCG_NOISE))
-		TH_LOG("%+ld", charged("vmfork_child") - child);
+		TH_LOG("%+ld", cgroup_pages("vmfork_child") - child);
 
 	/* Stolen pages stay charged to who first touched them... */
 	peer_kill(self->parent);
 	self->parent = NULL;
-	EXPECT_TRUE(close_to(charged("vmfork_parent"), PAGES,
+	EXPECT_TRUE(close_to(cgroup_pages("vmfork_parent"), PAGES,
 			     MEMCG_NOISE + (parent - PAGES)))
-		TH_LOG("%ld", charged("vmfork_parent"));
+		TH_LOG("%ld", cgroup_pages("vmfork_parent"));
 	/* ...as long as the snapshot lives. */
 	close(fd);
 	view_unmap(&view);
 	for (try = 0; try < 40; try++) {
-		if (charged("vmfork_parent") <= MEMCG_NOISE)
+		if (cgroup_pages("vmfork_parent") <= MEMCG_NOISE)
 			break;
 		usleep(50000);
 	}
-	EXPECT_GE(MEMCG_NOISE, charged("vmfork_parent"));
+	EXPECT_GE(MEMCG_NOISE, cgroup_pages("vmfork_parent"));
 	peer_kill(self->child);
 	self->child = NULL;
-	EXPECT_GE(2 * MEMCG_NOISE, charged("vmfork_child"));
+	EXPECT_GE(2 * MEMCG_NOISE, cgroup_pages("vmfork_child"));
 
 	/* Nothing is left that would keep the cgroups from going. */
 	EXPECT_EQ(0, cgroup_remove("vmfork_parent"));
 	EXPECT_EQ(0, cgroup_remove("vmfork_child"));
-	for (try = 0; try < 60 && dying_cgroups() > dying; try++)
+	for (try = 0; try < 60 && cgroup_dying() > dying; try++)
 		settle();
-	EXPECT_GE(dying, dying_cgroups());
+	EXPECT_GE(dying, cgroup_dying());
 }
 
 TEST_HARNESS_MAIN

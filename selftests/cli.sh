@@ -8,7 +8,7 @@
 
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/helpers/cli_lib.sh"
-planned=16
+planned=17
 
 # --- the tests --------------------------------------------------------------
 
@@ -28,8 +28,9 @@ help_and_version()
 
 	vmfork_does 0 --version && grep -q '^vmfork [0-9]' "$work/stdout" &&
 		vmfork_does 0 help || return
-	for command in capture diff export faults heat info prefault record reset \
-			slow vms help; do
+	for command in capture diff doctor export faults heat import info ls \
+			monitor mount prefault record reset rm slow top tree \
+			vms help; do
 		grep -q "^  $command " "$work/stdout" &&
 			"$VMFORK" help $command | grep -q "^Usage: vmfork $command" &&
 			"$VMFORK" $command --help | grep -q "^Usage: vmfork $command" ||
@@ -247,19 +248,24 @@ try_kind()
 	stop_target
 	start_target "$3" $MIB
 	fails "$status" "$word" capture -p "$target" --range "$addr:$len" \
-		-o "$out/f" && tell check right
+		-o "$out/f" && tell check right && return
+	note "a target of kind $3"
+	return 1
 }
 
 refused()
 {
 	try_kind 4 "(unmapped)" unmapped && try_kind 4 "(shared)" shared &&
-		try_kind 4 "(file)" file && try_kind 4 "(stack)" stack &&
+		try_kind 4 "(file-busy)" busy && try_kind 4 "(stack)" stack &&
 		try_kind 4 "(locked)" locked && try_kind 4 "(uffd)" uffd || return
 	vmfork_does 4 -j capture -p "$target" --range "$addr:$len" \
 		-o "$out/f" && json "$work/stdout" >"$work/json" &&
 		says .error.refusal uffd && says .error.errno EADDRINUSE &&
 		says .error.region 0 && says .error.address "$addr" &&
 		[ ! -s "$work/stderr" ] || return
+	# A disk is no file that pages come from.
+	[ -z "$VMFORK_TEST_DISK" ] ||
+		try_kind 4 "(file)" "$VMFORK_TEST_DISK" || return
 
 	stop_target
 	start_target anon $MIB
@@ -315,6 +321,9 @@ check no_space no_space
 check bad_usage bad_usage
 check wrong_object wrong_object
 check refused refused
+stop_target
+start_target file $((8 * MIB))
+check private_mapping_of_a_file content
 stop_target
 start_target anon $((96 * MIB))
 check interrupted interrupted

@@ -135,9 +135,10 @@ two_snapshots()
 }
 
 # The range that is refused is told by its place in the order of both lists.
+# (A lost page that would only be read is left out.)
 lost_page()
 {
-	working_set '[0,4096,0],[36864,8192,2]' '[12288,4096,1]'
+	working_set '[0,4096,0],[12288,4096,1]' '[36864,8192,2]'
 	hold_snapshot && tell "poison 10" poisoned &&
 		fails 4 "Range 2 (0x9000, 8192 bytes) .*(poison)" \
 			prefault -p "$target" -W "$set" || return

@@ -268,6 +268,9 @@ static void spoil_results(struct vmfork_capture *cap)
 
 	cap->snapshot_size = 0;
 	memset((char *)cap + from, GARBAGE, sizeof(*cap) - from);
+	/* These came later, and are no results. */
+	cap->into_fd = 0;
+	cap->reserved = 0;
 }
 
 static int act(struct sweep *s)
@@ -309,12 +312,10 @@ static int act_remote(struct sweep *s)
 
 static bool untouched(const struct vmfork_capture *cap)
 {
-	const unsigned char *p = (const void *)&cap->id;
+	struct vmfork_capture spoiled = *cap;
 
-	while (p < (const unsigned char *)(cap + 1))
-		if (*p++ != GARBAGE)
-			return false;
-	return true;
+	spoil_results(&spoiled);
+	return !memcmp(&spoiled, cap, sizeof(spoiled));
 }
 
 /* On failure the results say so: all of them, or nothing was written. */
@@ -479,6 +480,7 @@ CAPTURE(forked_thp, .kind = KIND_FORKED_THP, .pages = 512, .stride = 13);
 CAPTURE(fork_gone, .kind = KIND_FORK_GONE);
 CAPTURE(zero, .kind = KIND_ZERO, .pages = 1024, .stride = 3, .least = 6);
 CAPTURE(hole, .kind = KIND_HOLE, .pages = 1024);
+CAPTURE(file, .kind = KIND_FILE, .pages = 1024);
 
 /* By its regions */
 CAPTURE(two_in_a_vma, .arg = TWO_IN_VMA);

@@ -429,6 +429,10 @@ MAPPING(read_hole, .act = act_read, .kind = KIND_HOLE, .pages = 512, .arg = 50,
 	.robust = true);
 MAPPING(write_hole, .act = act_write, .check = check_write, .kind = KIND_HOLE,
 	.pages = 512, .arg = 50, .robust = true);
+MAPPING(read_file, .act = act_read, .kind = KIND_FILE, .arg = 10,
+	.robust = true);
+MAPPING(write_file, .act = act_write, .check = check_write, .kind = KIND_FILE,
+	.arg = 10, .robust = true);
 MAPPING(kernel_read, .setup = setup_pipe, .act = act_kernel_read,
 	.check = check_pipe, .undo = undo_pipe, .arg = 9);
 MAPPING(kernel_write, .act = act_kernel_write, .check = check_zeroes,

@@ -51,6 +51,17 @@ struct guest *guests_boot(const char *cpus, bool thp, const char *name)
 	return g;
 }
 
+struct guest *guests_boot_on(const char *ram, const char *name)
+{
+	const char *const options[] = { "--kernel", KERNEL, "--initrd", INITRD,
+		"--mem", "128M", "--cpus", "2", "--ram", ram,
+		"--append", "fv.table=4 fv.batch=8 fv.sleep=40000", NULL };
+	struct guest *g = family_boot(name, options);
+
+	guest_ask(g, "wait ready 240");
+	return g;
+}
+
 /* The guest reads its whole table: is all of it as it was written? */
 bool guest_verified(struct guest *g)
 {

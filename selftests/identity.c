@@ -49,15 +49,15 @@ static bool counts_add_up(const struct area *area,
 			  const struct vmfork_capture *cap)
 {
 	uint64_t sum = cap->pages_stolen + cap->pages_copied +
-		       cap->pages_shared + cap->pages_hole;
+		       cap->pages_shared + cap->pages_hole + cap->pages_file;
 	uint64_t copied = cap->copied_shared + cap->copied_ksm +
 			  cap->copied_busy + cap->copied_partial;
 
-	note("%s: stolen %llu, copied %llu (shared %llu ksm %llu busy %llu partial %llu), shared %llu, huge %llu, holes %llu",
+	note("%s: stolen %llu, copied %llu (shared %llu ksm %llu busy %llu partial %llu), shared %llu, huge %llu, holes %llu, file %llu",
 	     kind_name(area->kind), cap->pages_stolen, cap->pages_copied,
 	     cap->copied_shared, cap->copied_ksm, cap->copied_busy,
 	     cap->copied_partial, cap->pages_shared, cap->pages_huge,
-	     cap->pages_hole);
+	     cap->pages_hole, cap->pages_file);
 	return sum == area->view.pages && copied == cap->pages_copied;
 }
 
@@ -103,7 +103,8 @@ TEST_F(identity, own_process)
 	EXPECT_EQ(area->offset + area->len, info.snapshot_size);
 	EXPECT_EQ(cap.pages_stolen + cap.pages_copied + cap.pages_shared,
 		  info.pages);
-	EXPECT_EQ(info.snapshot_size / PAGE, info.pages + info.pages_hole);
+	EXPECT_EQ(info.snapshot_size / PAGE,
+		  info.pages + info.pages_hole + info.pages_file);
 	close(fd);
 	/* The mappings keep what they have. */
 	EXPECT_EQ(0, view_check(&area->view, "the parent, after close"));

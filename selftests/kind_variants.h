@@ -32,7 +32,8 @@
 	KIND_VARIANT(fixture, fork_gone, KIND_FORK_GONE);		\
 	KIND_VARIANT(fixture, free, KIND_FREE);				\
 	KIND_VARIANT(fixture, zero, KIND_ZERO);				\
-	KIND_VARIANT(fixture, hole, KIND_HOLE)
+	KIND_VARIANT(fixture, hole, KIND_HOLE);				\
+	KIND_VARIANT(fixture, file, KIND_FILE)
 
 #define CAPTURE_VARIANT(fixture, name, which)				\
 	FIXTURE_VARIANT_ADD(fixture, name##_in_place) {			\
@@ -54,6 +55,7 @@
 	CAPTURE_VARIANT(fixture, mixed, KIND_MIXED);			\
 	CAPTURE_VARIANT(fixture, swap, KIND_SWAP);			\
 	CAPTURE_VARIANT(fixture, forked_thp, KIND_FORKED_THP);		\
-	CAPTURE_VARIANT(fixture, hole, KIND_HOLE)
+	CAPTURE_VARIANT(fixture, hole, KIND_HOLE);			\
+	CAPTURE_VARIANT(fixture, file, KIND_FILE)
 
 #endif

@@ -21,7 +21,6 @@
 #define MADV_PAGEOUT 21
 #endif
 
-#define KPF_KSM		KPF_BIT(21)
 #define KPF_ZERO_PAGE	KPF_BIT(24)
 #define KSM_DIR		"/sys/kernel/mm/ksm/"
 
@@ -240,6 +239,7 @@ static int make_swap_cache(struct area *area)
 
 static int make_ksm(struct area *area)
 {
+	long before = ksm_merged();
 	size_t i, merged = 0;
 	int try, ret;
 
@@ -258,7 +258,7 @@ static int make_ksm(struct area *area)
 	write_file(KSM_DIR "sleep_millisecs", "10");
 	ret = write_file(KSM_DIR "run", "1");
 	for (try = 0; !ret && try < 150; try++) {
-		merged = page_flags_count(area->map, area->map_len, KPF_KSM);
+		merged = ksm_merged() - before;
 		if (merged >= area->view.pages * 3 / 4)
 			break;
 		usleep(100000);
@@ -353,6 +353,46 @@ static int make_hole(struct area *area)
 	return 0;
 }
 
+/* What the file holds; nothing in its second quarter, which is a hole. */
+static int fill_file(struct area *area, int fd)
+{
+	static char page[PAGE];
+	size_t i;
+
+	if (ftruncate(fd, area->len))
+		return -errno;
+	for (i = 0; i < area->view.pages; i++) {
+		if (i * 4 / area->view.pages == 1)
+			continue;
+		area->view.model[i].fill = rnd(&seed) | 1;
+		page_fill(page, area->view.model[i].fill);
+		if (pwrite(fd, page, PAGE, i * PAGE) != (ssize_t)PAGE)
+			return -ENOSPC;
+		area->touched++;
+	}
+	return 0;
+}
+
+/* The file is nobody's but the mapping's. */
+static int make_file(struct area *area)
+{
+	int fd = memfd_create("area", MFD_CLOEXEC), ret;
+	size_t i;
+
+	if (fd < 0)
+		return -errno;
+	ret = map_area(area, MADV_NOHUGEPAGE);
+	if (!ret)
+		ret = fill_file(area, fd);
+	if (!ret && mmap(area->map, area->map_len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_FIXED, fd, 0) == MAP_FAILED)
+		ret = -errno;
+	close(fd);
+	for (i = 0; !ret && i < area->view.pages; i += 3)
+		ret = view_poke(&area->view, i, rnd(&seed) | 1);
+	return ret;
+}
+
 static const struct {
 	const char *name;
 	int (*make)(struct area *area);
@@ -374,6 +414,7 @@ static const struct {
 	[KIND_FREE]	  = { "free", make_free, false },
 	[KIND_ZERO]	  = { "zero", make_zero, false },
 	[KIND_HOLE]	  = { "hole", make_hole, false },
+	[KIND_FILE]	  = { "file", make_file, false },
 };
 
 const char *kind_name(enum kind kind)

@@ -448,6 +448,11 @@ size_t page_flags_count(const void *addr, size_t len, uint64_t flags)
 	return found;
 }
 
+long ksm_merged(void)
+{
+	return read_number("/proc/self/ksm_merging_pages");
+}
+
 long page_faults(void)
 {
 	struct rusage usage;

@@ -97,6 +97,11 @@ size_t pagemap_read(const void *addr, size_t pages, uint64_t *entries);
 /* How many pages of the range have any of @bits in pagemap. */
 size_t pagemap_count(const void *addr, size_t len, uint64_t bits);
 size_t page_flags_count(const void *addr, size_t len, uint64_t flags);
+/*
+ * Pages of this process that KSM has merged.  (Linux 6.12 says KPF_KSM of all
+ * anonymous pages.)
+ */
+long ksm_merged(void);
 
 /* Page faults of the calling thread so far. */
 long page_faults(void);

@@ -46,6 +46,7 @@ enum kind {
 	KIND_FREE,		/* MADV_FREE'd in part */
 	KIND_ZERO,		/* read, never written: the kernel's zero page */
 	KIND_HOLE,		/* mostly never touched */
+	KIND_FILE,		/* a file, mapped privately, a third written to */
 	NR_KINDS
 };
 

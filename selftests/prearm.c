@@ -67,8 +67,8 @@ static bool adds_up(const struct area *area, const struct vmfork_capture *cap)
 	     kind_name(area->kind), cap->pages_stolen, cap->pages_copied,
 	     cap->pages_shared, cap->pages_hole, cap->pages_in_place,
 	     cap->ns_longest);
-	return taken(cap) + cap->pages_shared + cap->pages_hole ==
-	       area->view.pages;
+	return taken(cap) + cap->pages_shared + cap->pages_hole +
+	       cap->pages_file == area->view.pages;
 }
 
 /* Writes to one page of 50; how many that are. */

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "abi.h"
+#include "cgroup.h"
 #include "peer.h"
 
 #define MAX_BYTES	"/sys/module/vmfork/parameters/max_bytes"
@@ -370,16 +371,6 @@ TEST_F(quota, lowered)
 	area_free(&area);
 }
 
-static long memory_event(const char *event)
-{
-	char text[1024], *at;
-
-	if (read_file(CGROUP "/memory.events", text, sizeof(text)) < 0)
-		return -1;
-	at = strstr(text, event);
-	return at ? strtol(at + strlen(event), NULL, 10) : -1;
-}
-
 struct tight {
 	char *addr;
 	struct vmfork_capture *cap;	/* shared memory */
@@ -442,8 +433,8 @@ TEST_F(quota, tight_memcg)
 	};
 	ret = peer_call(peer, do_capture_tight, dev, &tight, sizeof(tight));
 	EXPECT_EQ(-ENOMEM, ret) TH_LOG("%s", strerror(-ret));
-	EXPECT_EQ(0, memory_event("oom_kill "));
-	EXPECT_LT(0, memory_event("max "));
+	EXPECT_EQ(0, cgroup_event("vmfork_quota", "oom_kill "));
+	EXPECT_LT(0, cgroup_event("vmfork_quota", "max "));
 
 	/* With room for the copies it works. */
 	ASSERT_EQ(0, write_file(CGROUP "/memory.max", "max"));

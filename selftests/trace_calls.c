@@ -5,10 +5,9 @@
  */
 #include <pthread.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 
+#include "module.h"
 #include "peer.h"
 #include "trace_world.h"
 
@@ -398,30 +397,6 @@ static void *toggle(void *arg)
 	return NULL;
 }
 
-static int module_file(void)
-{
-	struct utsname kernel;
-	char path[200];
-
-	uname(&kernel);
-	snprintf(path, sizeof(path), "/lib/modules/%s/vmfork.ko",
-		 kernel.release);
-	return open(getenv("VMFORK_TEST_MODULE") ?: path, O_RDONLY | O_CLOEXEC);
-}
-
-static int unload(void)
-{
-	int try, ret = -EBUSY;
-
-	for (try = 0; try < 100 && ret; try++) {
-		ret = syscall(SYS_delete_module, "vmfork", O_NONBLOCK) ?
-		      -errno : 0;
-		if (ret)
-			usleep(50000);
-	}
-	return ret;
-}
-
 /* The module is unloaded under who listens, and who just begins to. */
 TEST(unloaded)
 {
@@ -434,9 +409,8 @@ TEST(unloaded)
 	for (round = 0; round < 8; round++) {
 		EXPECT_EQ(0, tracing_start(round & 1 ? "vmfork_cow" : NULL));
 		usleep(10000);
-		EXPECT_EQ(0, unload());
-		ASSERT_EQ(0, syscall(SYS_finit_module, module, "", 0) ?
-			     -errno : 0);
+		EXPECT_EQ(0, module_unload());
+		ASSERT_EQ(0, module_load(module));
 		tracing_stop();
 	}
 	stop = true;

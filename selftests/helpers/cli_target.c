@@ -11,6 +11,7 @@
  *   change	writes other values, "changed"
  *   poke P N	writes other values to N pages from page P on, "poked"
  *   touch P N	writes again what is there already, "touched"
+ *   storm N FILE	maps and unmaps a snapshot's file N times, "stormed"
  *   poison P	loses page P to a memory error, "poisoned"; no check after that
  *   save	remembers what its memory is like, "saved"
  *   back	expects that again, without writing anything, "expected"
@@ -182,6 +183,24 @@ static int temporary_file(size_t len)
 	return fd;
 }
 
+static char *map_path(size_t len, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(path);
+	return map(len, MAP_PRIVATE, fd);
+}
+
+/* Others may write to it, and nobody would notice. */
+static char *map_busy(size_t len)
+{
+	int fd = temporary_file(len);
+
+	map(len, MAP_SHARED, fd);
+	return map(len, MAP_PRIVATE, fd);
+}
+
 /* Registered for write protection only: the memory works as ever. */
 static void register_uffd(const struct memory *m)
 {
@@ -205,6 +224,10 @@ static void make(struct memory *m, const char *kind)
 		m->addr = map(m->len, MAP_SHARED | MAP_ANONYMOUS, -1);
 	else if (!strcmp(kind, "file"))
 		m->addr = map(m->len, MAP_PRIVATE, temporary_file(m->len));
+	else if (!strcmp(kind, "busy"))
+		m->addr = map_busy(m->len);
+	else if (*kind == '/')
+		m->addr = map_path(m->len, kind);
 	else if (!strcmp(kind, "stack"))
 		m->addr = map(m->len, private | MAP_GROWSDOWN, -1);
 	else if (!strcmp(kind, "huge"))
@@ -247,14 +270,41 @@ static int run_as_nobody(char **argv)
 	return 1;
 }
 
+/*
+ * EBUSY: it is lost, but others map it, too.  EHWPOISON: or have a part of it.
+ * What marks the place goes, so that the snapshot's page is asked for again.
+ */
 static bool poison(struct memory *m, size_t page)
 {
-	return page < m->len / PAGE &&
-	       !madvise(m->addr + page * PAGE, PAGE, MADV_HWPOISON);
+	char *at = m->addr + page * PAGE;
+
+	if (page >= m->len / PAGE)
+		return false;
+	(void)*(volatile char *)at;
+	if (madvise(at, PAGE, MADV_HWPOISON) && errno != EBUSY &&
+	    errno != EHWPOISON)
+		return false;
+	return !madvise(at, PAGE, MADV_DONTNEED);
+}
+
+static bool storm(size_t nr, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	for (; fd >= 0 && nr; nr--) {
+		void *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+
+		if (p == MAP_FAILED || munmap(p, PAGE))
+			break;
+	}
+	close(fd);
+	return !nr;
 }
 
 static const char *obey(struct memory *m, const char *line)
 {
+	char path[40];
+
 	char verb[16] = "";
 	size_t first = 0, nr = 0;
 	int words = sscanf(line, "%15s %zu %zu", verb, &first, &nr);
@@ -263,6 +313,8 @@ static const char *obey(struct memory *m, const char *line)
 		return write_some(m, first, nr, true) ? "poked" : "where?";
 	if (words == 3 && !strcmp(verb, "touch"))
 		return write_some(m, first, nr, false) ? "touched" : "where?";
+	if (sscanf(line, "storm %zu %39s", &nr, path) == 2)
+		return storm(nr, path) ? "stormed" : "can not";
 	if (words == 2 && !strcmp(verb, "poison"))
 		return poison(m, first) ? "poisoned" : "can not";
 	if (!strcmp(verb, "check"))

@@ -90,9 +90,14 @@ static unsigned char *file_memory(size_t len, int flags)
 
 	if (fd < 0 || ftruncate(fd, len))
 		die("memfd");
+	/* What the guest was restored from; its last page is a hole. */
+	if (flags == MAP_PRIVATE && pwrite(fd, ram(len), len - PAGE, 0) < 0)
+		die("pwrite");
 	p = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, 0);
 	if (p == MAP_FAILED)
 		die("mmap");
+	if (flags == MAP_PRIVATE)
+		p[PAGE] = 42;
 	close(fd);
 	return p;
 }
@@ -200,7 +205,10 @@ static int simple(void)
 	return vm;
 }
 
-/* What is captured is what is called anonymous here, unless it is an alias. */
+/*
+ * What is captured is what is called anonymous or a file here, unless it is an
+ * alias.
+ */
 static void many(void)
 {
 	int vm = make_vm();

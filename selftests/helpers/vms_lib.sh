@@ -76,7 +76,7 @@ holds()
 	done <"$work/regions"
 	[ "$(stat -c %s "$1")" = $end ] ||
 		{ note "$(stat -c %s "$1") bytes, not $end"; return 1; }
-	for name in stolen copied shared; do
+	for name in stolen copied shared file; do
 		held=$((held + $(got .pages.$name)))
 	done
 	says .written $((held * 4096))
