@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "heatmap.h"
+#include "svg.h"
 
 #define COLUMNS		64U
 #define MAX_LINES	64
@@ -30,25 +31,6 @@ static const char style[] =
 	".bg{fill:#14171a}text{fill:#d8dee4}.u{fill:#2a2f35}"
 	".r1{fill:#1d4c58}.r2{fill:#257489}.r3{fill:#35a0bb}.r4{fill:#7fdcf2}"
 	".w1{fill:#6a2a1c}.w2{fill:#a3412a}.w3{fill:#df6644}.w4{fill:#ffa387}}";
-
-static void put_escaped(FILE *to, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '&')
-			fputs("&amp;", to);
-		else if (*text == '<')
-			fputs("&lt;", to);
-		else if (*text == '>')
-			fputs("&gt;", to);
-		else if (*text == '"')
-			fputs("&quot;", to);
-		/* A process may have any bytes in its name. */
-		else if (*text < 0x20 || *text == 0x7f)
-			fputc('?', to);
-		else
-			fputc(*text, to);
-	}
-}
 
 static void put_class(FILE *to, const struct heat_range *sum)
 {
@@ -147,12 +129,12 @@ void heat_svg(FILE *to, const struct heat_map *map)
 	fprintf(to, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" viewBox=\"0 0 %u %u\" role=\"img\">\n",
 		width, height, width, height);
 	fputs("<title>", to);
-	put_escaped(to, map->title);
+	svg_put_text(to, map->title);
 	fprintf(to, "</title>\n<style>%s</style>\n", style);
 	fprintf(to, "<rect class=\"bg\" width=\"%u\" height=\"%u\"/>\n", width,
 		height);
 	fprintf(to, "<text class=\"h\" x=\"%u\" y=\"26\">", LEFT);
-	put_escaped(to, map->title);
+	svg_put_text(to, map->title);
 	fprintf(to, "</text>\n<text x=\"%u\" y=\"46\">a cell is %" PRIu64
 		" KiB of the snapshot</text>\n", LEFT,
 		((uint64_t)per_cell << map->shift) / 1024);

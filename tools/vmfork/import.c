@@ -213,6 +213,22 @@ static int fail_wrong(const struct request *req, size_t nr)
 		       req->path, nr * (IMAGE_CHUNK >> 20));
 }
 
+/* Of a loop over @nr chunks, the last of which ended with @ret */
+static int judge(struct request *req, int ret, size_t nr, const char *what)
+{
+	int status = DONE;
+
+	if (signals_caught())
+		status = FAILED;
+	else if (ret == -EBADMSG)
+		status = fail_wrong(req, nr - 1);
+	else if (ret)
+		status = failure(FAILED, -ret, "%s can not be %s: %s.",
+				 req->path, what, strerror(-ret));
+	req->checked = !status;
+	return status;
+}
+
 /* --- raw --- */
 
 static int fail_import(const struct request *req, int error)
@@ -251,7 +267,7 @@ static int check_hashes(struct request *req, int snapshot)
 {
 	const struct image *image = &req->image;
 	void *content = malloc(IMAGE_CHUNK);
-	int ret = 0, status = DONE;
+	int ret = 0;
 	size_t nr;
 
 	if (!content)
@@ -263,15 +279,7 @@ static int check_hashes(struct request *req, int snapshot)
 	}
 	progress_end();
 	free(content);
-	if (signals_caught())
-		status = FAILED;
-	else if (ret == -EBADMSG)
-		status = fail_wrong(req, nr - 1);
-	else if (ret)
-		status = failure(FAILED, -ret, "%s can not be read: %s.",
-				 req->path, strerror(-ret));
-	req->checked = !status;
-	return status;
+	return judge(req, ret, nr, "read");
 }
 
 static int import_raw(struct request *req, int *snapshot)
@@ -310,7 +318,7 @@ static int unpack(struct request *req, char *memory)
 {
 	const struct image *image = &req->image;
 	char *content = malloc(IMAGE_CHUNK);
-	int ret = 0, status = DONE;
+	int ret = 0;
 	size_t nr;
 
 	if (!content)
@@ -326,15 +334,7 @@ static int unpack(struct request *req, char *memory)
 	}
 	progress_end();
 	free(content);
-	if (signals_caught())
-		status = FAILED;
-	else if (ret == -EBADMSG)
-		status = fail_wrong(req, nr - 1);
-	else if (ret)
-		status = failure(FAILED, -ret, "%s can not be unpacked: %s.",
-				 req->path, strerror(-ret));
-	req->checked = !status;
-	return status;
+	return judge(req, ret, nr, "unpacked");
 }
 
 /* Our own memory: its pages become the snapshot's without being copied. */

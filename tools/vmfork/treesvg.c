@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "svg.h"
 #include "treedraw.h"
 #include "treetext.h"
 
@@ -26,25 +27,6 @@ static const char style[] =
 	"@media(prefers-color-scheme:dark){"
 	".bg{fill:#14171a}text{fill:#d8dee4}.d{fill:#8b949e}"
 	".s{fill:#7fdcf2}.p{fill:#ffa387}path{stroke:#57606a}}";
-
-static void put_escaped(FILE *to, const char *text)
-{
-	for (; *text; text++) {
-		if (*text == '&')
-			fputs("&amp;", to);
-		else if (*text == '<')
-			fputs("&lt;", to);
-		else if (*text == '>')
-			fputs("&gt;", to);
-		else if (*text == '"')
-			fputs("&quot;", to);
-		else if ((unsigned char)*text >= 0x80)
-			/* It may be no UTF-8, which would be no XML. */
-			fputc('?', to);
-		else
-			fputc(*text, to);
-	}
-}
 
 static unsigned int x_of(const struct tree_row *row)
 {
@@ -75,10 +57,10 @@ static void put_row(FILE *to, const struct world *world,
 	fputs("/>", to);
 	fprintf(to, "<text x=\"%u\" y=\"%u\">", x_of(row) + 14, y_of(nr) + 5);
 	tree_title(world, row, text, sizeof(text));
-	put_escaped(to, text);
+	svg_put_text(to, text);
 	fputs(" <tspan class=\"d\">", to);
 	tree_details(world, row, text, sizeof(text));
-	put_escaped(to, text);
+	svg_put_text(to, text);
 	fputs("</tspan></text>\n", to);
 }
 
