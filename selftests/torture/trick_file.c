@@ -62,9 +62,13 @@ static void map_it(struct guest *g, int fd, size_t first, size_t nr,
 	if (map == MAP_FAILED)
 		give_up("mmap: a file", -errno);
 	did(what, 0);
-	for (page = first; page < first + nr; page++)
-		g->b->inherited[page] = g->b->tag[page];
 	board_check(g->b, g->map, first, nr, what);
+	/* What was about to be dropped, or not, is in the file now, or not. */
+	for (page = first; page < first + nr; page++) {
+		if (g->b->tag[page] != TAG_TORN)
+			g->b->tag[page] &= ~TAG_MAYBE;
+		g->b->inherited[page] = g->b->tag[page];
+	}
 }
 
 void trick_file(struct guest *g)
