@@ -17,7 +17,7 @@ void trick_prefault(struct guest *g)
 				 &prefault));
 	count("pages mapped by prefault", prefault.pages_mapped);
 	count("pages copied by prefault", prefault.pages_copied);
-	/* Memory that is no mapping, or one that is being captured. */
-	expect_errno("prefault", ret, ALLOWED(ENXIO, EAGAIN, ENOMEM),
+	/* Memory that is no mapping, or being captured; over an import's quota. */
+	expect_errno("prefault", ret, ALLOWED(MAY_BE_REFUSED, ENXIO),
 		     "no more is said");
 }

@@ -81,8 +81,12 @@ void trick_reset(struct guest *g)
 	}
 	for (page = first; page < first + nr; page++)
 		board_settle(g->b, g->map, page, "after a failed reset, a guest");
-	/* Pinned by a peeker; replaced by other memory since it was captured. */
+	/*
+	 * Pinned by a peeker; replaced since it was captured, by other memory or
+	 * by a mapping of something of another size.
+	 */
 	expect_errno("reset", ret, fresh ?
 		     ALLOWED(MAY_BE_REFUSED, EBUSY) :
-		     ALLOWED(MAY_BE_REFUSED, EBUSY, ENXIO), "no more is said");
+		     ALLOWED(MAY_BE_REFUSED, EBUSY, ENXIO, ERANGE),
+		     "no more is said");
 }
