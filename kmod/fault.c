@@ -7,13 +7,10 @@
  * into an anonymous page; nothing of ours takes part but the ->fault() that
  * finds the original.
  *
- * A page of a file is read first.  That may have to wait, and then it is done
- * without the mmap lock, if the kernel allows that, and the fault is taken
- * again.
+ * A page of a file is read first: bring.c.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/err.h>
 #include <linux/kernel.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -24,6 +21,7 @@
 #include <linux/timekeeping.h>
 
 #include "backing.h"
+#include "bring.h"
 #include "dirty.h"
 #include "fault.h"
 #include "mapping.h"
@@ -33,7 +31,6 @@
 #include "trace.h"
 #include "watch.h"
 
-#define MIN_WINDOW	16	/* pages around a fault somewhere */
 #define MAX_WINDOW	512	/* after faults in order */
 
 static unsigned int fault_around = MAX_WINDOW;
@@ -51,6 +48,11 @@ static const struct kernel_param_ops fault_around_ops = {
 module_param_cb(fault_around, &fault_around_ops, &fault_around, 0644);
 MODULE_PARM_DESC(fault_around,
 		 "The most pages that a read fault maps, 1 to 512 (1: each first touch of a page is a fault of its own)");
+
+unsigned int vmfork_fault_around(void)
+{
+	return READ_ONCE(fault_around);
+}
 
 /**
  * struct outcome - what a fault was served with
@@ -257,12 +259,12 @@ int vmfork_map_pages(struct vm_area_struct *vma, unsigned long addr,
 /* How many pages around this one; more and more while they come in order. */
 static unsigned int choose_window(struct vmfork_mapping *mapping, u64 index)
 {
-	unsigned int window = MIN_WINDOW;
+	unsigned int window = VMFORK_MIN_WINDOW;
 
 	if (READ_ONCE(mapping->ahead) == index)
-		window = clamp(2 * READ_ONCE(mapping->window), MIN_WINDOW,
+		window = clamp(2 * READ_ONCE(mapping->window), VMFORK_MIN_WINDOW,
 			       MAX_WINDOW);
-	window = min(window, READ_ONCE(fault_around));
+	window = min(window, vmfork_fault_around());
 	WRITE_ONCE(mapping->window, window);
 	return window;
 }
@@ -283,7 +285,7 @@ static vm_fault_t read_around(struct vm_fault *vmf, struct outcome *outcome)
 	int err;
 
 	/* Ahead of a fault in order; around any other, as the kernel does. */
-	addr = window > MIN_WINDOW ? at : window_at(at, window);
+	addr = window > VMFORK_MIN_WINDOW ? at : window_at(at, window);
 	addr = max3(addr, vma->vm_start, at & PMD_MASK);
 	end = min3(addr + window * PAGE_SIZE, vma->vm_end,
 		   (at & PMD_MASK) + PMD_SIZE);
@@ -311,7 +313,7 @@ static bool maps_huge(struct vm_fault *vmf, struct page *page)
 	struct folio *folio = page_folio(page);
 	u64 size = vmfork_vma_snapshot(vma)->size >> PAGE_SHIFT;
 
-	return READ_ONCE(fault_around) >= HPAGE_PMD_NR &&
+	return vmfork_fault_around() >= HPAGE_PMD_NR &&
 	       start >= vma->vm_start && start + PMD_SIZE <= vma->vm_end &&
 	       IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff,
 			  HPAGE_PMD_NR) &&
@@ -319,118 +321,6 @@ static bool maps_huge(struct vm_fault *vmf, struct page *page)
 	       !folio_test_has_hwpoisoned(folio) &&
 	       folio->index + HPAGE_PMD_NR <= size &&
 	       pmd_none(READ_ONCE(*vmf->pmd));
-}
-
-static vm_fault_t fault_of(int err)
-{
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-}
-
-/*
- * How many pages of a file to read: one, or more and more while they are wanted
- * in order, but for a few that were there already, or are holes.
- */
-static u64 read_window(struct vmfork_mapping *mapping, u64 index)
-{
-	unsigned int window = 1;
-
-	if (index - READ_ONCE(mapping->read_next) < MIN_WINDOW)
-		window = clamp(2 * READ_ONCE(mapping->read_window), 1U,
-			       READ_ONCE(fault_around));
-	WRITE_ONCE(mapping->read_window, window);
-	return window;
-}
-
-/* As much of that as is of the same file, one page after the other. */
-static u64 pages_to_read(struct vmfork_mapping *mapping, u64 index)
-{
-	u64 nr = read_window(mapping, index), first = index;
-	struct vmfork_snapshot *snap = mapping->snap;
-	unsigned long slot;
-
-	if (nr > 1 && vmfork_snapshot_ready(snap)) {
-		nr = min(nr, (snap->size >> PAGE_SHIFT) - index);
-		nr = vmfork_tree_next_file(&snap->tree, &first, index + nr,
-					   &slot);
-	} else {
-		nr = 1;
-	}
-	WRITE_ONCE(mapping->read_next, index + nr);
-	return nr;
-}
-
-/* Read into the store; or, for a copy that the kernel makes, just look. */
-static int bring_page(struct vmfork_spot *spot, u64 nr, bool write, bool nowait)
-{
-	if (!write)
-		return vmfork_backing_fill(spot->backing, spot->at, nr, nowait,
-					   &spot->page);
-	spot->page = vmfork_backing_borrow_locked(spot->backing, spot->at,
-						  nowait);
-	return PTR_ERR_OR_ZERO(spot->page);
-}
-
-/*
- * It has to be waited for, and nothing of the fault is held any more.  Whether
- * it succeeds will be seen when the fault is taken again.
- */
-static vm_fault_t bring_unlocked(struct vmfork_spot *spot, u64 nr, bool write)
-{
-	struct page *page;
-	int err = 0;
-
-	if (write)
-		page = vmfork_backing_borrow(spot->backing, spot->at, false);
-	else
-		err = vmfork_backing_fill(spot->backing, spot->at, nr, false,
-					  &page);
-	if (!err && !IS_ERR(page))
-		put_page(page);
-	return VM_FAULT_RETRY | VM_FAULT_MAJOR;
-}
-
-/*
- * May the task wait for this page without the lock, and take the fault again?
- * That once: who fills page tables ahead (mlock(2), MAP_POPULATE, and on some
- * kernels MADV_POPULATE_*) comes again as if for the first time, for ever.
- */
-static bool may_send_back(struct vmfork_mapping *mapping, u64 index)
-{
-	void *entry = xa_mk_value(index);
-
-	if (xa_load(&mapping->sent_back, current->pid) == entry) {
-		xa_erase(&mapping->sent_back, current->pid);
-		return false;
-	}
-	return !xa_is_err(xa_store(&mapping->sent_back, current->pid, entry,
-				   VMFORK_GFP | __GFP_ACCOUNT));
-}
-
-/* Returns 0 or VM_FAULT_LOCKED if @spot has the page now, or what went wrong. */
-static vm_fault_t bring(struct vm_fault *vmf, struct vmfork_spot *spot)
-{
-	struct vmfork_mapping *mapping = vmfork_vma_mapping(vmf->vma);
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-	u64 nr = 1;
-	int err;
-
-	if (!write)
-		nr = pages_to_read(mapping, vmf->pgoff);
-	err = bring_page(spot, nr, write, true);
-	if (err == -EAGAIN) {
-		bool first = fault_flag_allow_retry_first(vmf->flags);
-
-		if (first && vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-			return VM_FAULT_RETRY;
-		if (first && may_send_back(mapping, vmf->pgoff)) {
-			release_fault_lock(vmf);
-			return bring_unlocked(spot, nr, write);
-		}
-		err = bring_page(spot, nr, write, false);
-	}
-	if (err)
-		return fault_of(err);
-	return write ? VM_FAULT_LOCKED : 0;
 }
 
 /* Before anything else: @spot is what the snapshot has, and has its page. */
@@ -442,7 +332,7 @@ static vm_fault_t find_page(struct vm_fault *vmf, struct vmfork_spot *spot)
 	if (!spot->backing)
 		return 0;
 	if (!spot->page)
-		ret = bring(vmf, spot);
+		ret = vmfork_bring(vmf, spot);
 	/* The slot holds it, and the VMA's lock that, if there was no retry. */
 	vmfork_backing_put(spot->backing);
 	return ret;

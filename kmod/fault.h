@@ -17,6 +17,11 @@ enum vmfork_entry {
 
 enum vmfork_entry vmfork_entry_at(struct mm_struct *mm, unsigned long addr);
 
+#define VMFORK_MIN_WINDOW	16	/* pages around a fault somewhere */
+
+/** vmfork_fault_around() - the most of them, by the parameter fault_around */
+unsigned int vmfork_fault_around(void);
+
 extern const struct vm_operations_struct vmfork_mapping_vm_ops;
 
 int vmfork_map_pages(struct vm_area_struct *vma, unsigned long addr,

@@ -278,10 +278,10 @@ static int prearm_piece(struct vmfork_job *job,
 			struct vmfork_piece *piece, u64 end)
 {
 	struct vmfork_snapshot *snap = vmfork_file_snapshot(job->file);
-	int err;
+	int err = find_piece(job, piece, piece->addr, end);
 
-	if (piece->wiped)
-		return 0;
+	if (err || piece->wiped)
+		return err;
 	err = join_piece(job, piece, end);
 	if (err == -ENOEXEC) {
 		job->slices = vmfork_mapping_create(snap);
@@ -303,39 +303,22 @@ static int prearm_piece(struct vmfork_job *job,
 	return err;
 }
 
-static int prearm_region(struct vmfork_job *job,
-			 const struct vmfork_region *region)
+/* All of a region that is kept, by VMAs: captured, or just captured ahead. */
+static int take_region(struct vmfork_job *job,
+		       const struct vmfork_region *region)
 {
 	u64 addr = region->addr, region_end = addr + region->len, end;
+	bool prearm = job->arg.flags & VMFORK_CAPTURE_PREARM;
 	struct vmfork_piece piece;
 	u64 kept = 0;
 	int err = 0;
 
 	while (!err && next_kept(job, &addr, region_end, &end)) {
 		init_piece_at(job, &piece, region, addr);
-		err = find_piece(job, &piece, addr, end);
-		if (!err)
+		if (prearm)
 			err = prearm_piece(job, region, &piece, end);
-		vmfork_piece_release(&piece);
-		addr += piece.len;
-		if (!piece.wiped)
-			kept += piece.len;
-	}
-	job->wiped += (region->len - kept) >> PAGE_SHIFT;
-	return err;
-}
-
-static int capture_region(struct vmfork_job *job,
-			  const struct vmfork_region *region)
-{
-	u64 addr = region->addr, region_end = addr + region->len, end;
-	struct vmfork_piece piece;
-	u64 kept = 0;
-	int err = 0;
-
-	while (!err && next_kept(job, &addr, region_end, &end)) {
-		init_piece_at(job, &piece, region, addr);
-		err = capture_piece(job, &piece, addr, end);
+		else
+			err = capture_piece(job, &piece, addr, end);
 		vmfork_piece_release(&piece);
 		addr += piece.len;
 		if (!piece.wiped)
@@ -368,10 +351,7 @@ static int run_job(void *arg)
 		if (job->regions[i].flags & VMFORK_REGION_WIPE)
 			continue;
 		job->why.region = i;
-		if (job->arg.flags & VMFORK_CAPTURE_PREARM)
-			err = prearm_region(job, &job->regions[i]);
-		else
-			err = capture_region(job, &job->regions[i]);
+		err = take_region(job, &job->regions[i]);
 	}
 	/* Failed or not: what is mapped of it already will stay. */
 	vmfork_snapshot_finish(job->file);
