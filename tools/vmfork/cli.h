@@ -80,6 +80,15 @@ extern const struct command command_vms;
 int next_option(const struct command *command, int argc, char **argv,
 		const char *short_options, const struct option *long_options);
 
+/**
+ * take_seconds() - the value of an option that is a time
+ * @text: what was given
+ * @ns: out
+ *
+ * Return: an enum status; BAD_USAGE, which has been told, if it is none, or 0.
+ */
+int take_seconds(const char *text, uint64_t *ns);
+
 /** print_command_help() - usage, summary and options of one command */
 void print_command_help(const struct command *command);
 

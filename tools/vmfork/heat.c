@@ -12,7 +12,6 @@
 #include "clock.h"
 #include "heat.h"
 #include "out.h"
-#include "parse.h"
 #include "save.h"
 #include "screen.h"
 #include "watch.h"
@@ -299,12 +298,7 @@ static int take_option(struct heat_command *command, int option)
 {
 	switch (option) {
 	case 'i':
-		if (parse_seconds(optarg, &command->interval) &&
-		    command->interval)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no time: give seconds, such as 0.5.",
-			       optarg);
+		return take_seconds(optarg, &command->interval);
 	case '1':
 		command->once = true;
 		return DONE;

@@ -11,6 +11,7 @@
 
 #include "cli.h"
 #include "out.h"
+#include "parse.h"
 
 static int run_help(int argc, char **argv);
 
@@ -153,6 +154,15 @@ static int run_help(int argc, char **argv)
 			return fail_unknown(argv[optind]);
 	}
 	return help_of(command);
+}
+
+int take_seconds(const char *text, uint64_t *ns)
+{
+	if (parse_seconds(text, ns) && *ns)
+		return DONE;
+	return failure(BAD_USAGE, 0,
+		       "'%s' is no time: give seconds, such as 10 or 0.5.",
+		       text);
 }
 
 int next_option(const struct command *command, int argc, char **argv,

@@ -192,12 +192,7 @@ static int take_option(struct monitor *monitor, int option)
 {
 	switch (option) {
 	case 'd':
-		if (parse_seconds(optarg, &monitor->duration) &&
-		    monitor->duration)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no time: give seconds, such as 10 or 0.5.",
-			       optarg);
+		return take_seconds(optarg, &monitor->duration);
 	case 'n':
 		if (parse_id(optarg, &monitor->count) && monitor->count)
 			return DONE;

@@ -125,12 +125,7 @@ static int take_option(struct top_command *command, int option)
 {
 	switch (option) {
 	case 'i':
-		if (parse_seconds(optarg, &command->interval) &&
-		    command->interval)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no time: give seconds, such as 0.5.",
-			       optarg);
+		return take_seconds(optarg, &command->interval);
 	case 'n':
 		if (parse_id(optarg, &command->count) && command->count)
 			return DONE;

@@ -34,12 +34,7 @@ int watch_option(struct watch *watch, int option)
 		watch->path = optarg;
 		return DONE;
 	case 'd':
-		if (parse_seconds(optarg, &watch->until.duration) &&
-		    watch->until.duration)
-			return DONE;
-		return failure(BAD_USAGE, 0,
-			       "'%s' is no time: give seconds, such as 10 or 0.5.",
-			       optarg);
+		return take_seconds(optarg, &watch->until.duration);
 	default:
 		if (parse_size(optarg, &watch->buffer) && watch->buffer)
 			return DONE;
