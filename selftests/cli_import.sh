@@ -23,30 +23,11 @@ make_file()
 		truncate -s $((BYTES - MIB)) "$work/raw"
 }
 
-# hold_import ARGUMENTS: import and hold; sets holder and path
-hold_import()
-{
-	local tries=0
-
-	rm -f "$work/held"
-	"$VMFORK" -j import --hold "$@" >"$work/held" 2>"$work/stderr" &
-	holder=$!
-	holders="$holders $holder"
-	while [ ! -s "$work/held" ] && kill -0 $holder 2>/dev/null &&
-			[ $tries -lt 300 ]; do
-		sleep 0.1
-		tries=$((tries + 1))
-	done
-	json "$work/held" >"$work/json" || return
-	path=$(got .path)
-	[ -e "$path" ]
-}
-
 # --- import -----------------------------------------------------------------
 
 raw()
 {
-	hold_import "$work/raw" && says .size $((BYTES - MIB)) &&
+	hold_by import "$work/raw" && says .size $((BYTES - MIB)) &&
 		says .lazy true && says .guarded true && says .checked false &&
 		[ $(($(got .pages.file) + $(got .pages.hole))) = \
 		  $(((BYTES - MIB) / 4096)) ] &&
@@ -64,7 +45,7 @@ raw()
 
 part_of_it()
 {
-	hold_import --offset 64K --length 128K "$work/raw" &&
+	hold_by import --offset 64K --length 128K "$work/raw" &&
 		says .size 131072 || return
 	dd if="$work/raw" bs=64k skip=1 count=2 2>/dev/null >"$work/part"
 	cmp "$work/part" "$path"
@@ -129,7 +110,7 @@ export_raw()
 import_checked()
 {
 	vmfork_does 0 export --manifest "$snap" "$out/f" &&
-		hold_import "$out/f" && says .checked true &&
+		hold_by import "$out/f" && says .checked true &&
 		says .lazy true && cmp "$work/raw" "$path" &&
 		"$VMFORK" -j info "$path" >"$work/stdout" &&
 		json "$work/stdout" >"$work/json" && says .pages.read 0
@@ -146,7 +127,7 @@ damaged()
 	printf '\377\376' | dd of="$work/d/f" bs=1 seek=7000000 conv=notrunc \
 		2>/dev/null
 	fails 1 'at 4 MiB' import --hold "$work/d/f" &&
-		hold_import --no-check "$work/d/f" && says .checked false
+		hold_by import --no-check "$work/d/f" && says .checked false
 	status=$?
 	drop_snapshots
 	rm -rf "$work/d"
@@ -177,7 +158,7 @@ export_zstd()
 import_zstd()
 {
 	vmfork_does 0 export --zstd=1 "$snap" "$out/f" &&
-		hold_import "$out/f" && says .checked true &&
+		hold_by import "$out/f" && says .checked true &&
 		says .lazy false && cmp "$work/raw" "$path"
 	status=$?
 	drop_snapshots
@@ -253,7 +234,7 @@ resumed()
 	note "kept $kept bytes after $try tries"
 	[ "$(find "$work/d" -mindepth 1 | sort | tr '\n' ' ')" = \
 			"$work/d/f $work/d/f.json " ] &&
-		hold_import "$work/d/f" && cmp "$work/raw" "$path"
+		hold_by import "$work/d/f" && cmp "$work/raw" "$path"
 	status=$?
 	drop_snapshots
 	rm -rf "$work/d"
@@ -318,7 +299,7 @@ main()
 	check "by a name" named
 	check "files that can not be" wrong_files
 	check "wrong usage" wrong_usage
-	hold_import "$work/raw"
+	hold_by import "$work/raw"
 	snap=$path
 	# The last one to be held is this; those of tests come and go.
 	holders=

@@ -69,17 +69,14 @@ memory()
 		count=$((len / 4096)) 2>/dev/null
 }
 
-# hold_snapshot [ARGUMENTS]: capture all of the target's memory, or what the
-# arguments say, and hold it; sets holder and path.  What was printed is in
-# $work/json.
-hold_snapshot()
+# hold_by COMMAND ARGUMENTS...: one that holds a snapshot; sets holder and path.
+# What was printed is in $work/json.
+hold_by()
 {
 	local tries=0
 
-	[ $# -gt 0 ] || set -- --range "$addr:$len"
 	rm -f "$work/held"
-	"$VMFORK" -j capture -p "$target" --hold "$@" >"$work/held" \
-		2>"$work/stderr" &
+	"$VMFORK" -j "$@" --hold >"$work/held" 2>"$work/stderr" &
 	holder=$!
 	holders="$holders $holder"
 	while [ ! -s "$work/held" ] && kill -0 $holder 2>/dev/null &&
@@ -90,6 +87,14 @@ hold_snapshot()
 	json "$work/held" >"$work/json" || return
 	path=$(got .path)
 	[ -e "$path" ]
+}
+
+# hold_snapshot [ARGUMENTS]: capture all of the target's memory, or what the
+# arguments say, and hold it
+hold_snapshot()
+{
+	[ $# -gt 0 ] || set -- --range "$addr:$len"
+	hold_by capture -p "$target" "$@"
 }
 
 drop_snapshots()

@@ -12,19 +12,8 @@ export O
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-n=0
-failed=0
-report() # STATUS NAME
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n $2"
-	else
-		echo "not ok $n $2"
-		failed=1
-		sed 's/^/# /' "$work/log"
-	fi
-}
+# shellcheck source=selftests/vm/report.sh
+. "$top/selftests/vm/report.sh"
 
 # make TARGET for a stage, without what a calling make has set
 run() # STAGE TARGET...
@@ -67,13 +56,13 @@ stage=$work/stage
 run "$stage" install-tools &&
 	wanted ./usr/local | LC_ALL=C sort >"$work/want" &&
 	files "$stage" >"$work/have" && diff "$work/want" "$work/have" >"$work/log"
-report $? install
+report $? install "$work/log"
 
 (umask 077; run "$work/private" install-tools PREFIX=/opt/vmfork) &&
 	wanted ./opt/vmfork | LC_ALL=C sort >"$work/want" &&
 	files "$work/private" >"$work/have" &&
 	diff "$work/want" "$work/have" >"$work/log"
-report $? prefix_and_umask
+report $? prefix_and_umask "$work/log"
 
 # As if it were installed there
 bin=$stage/usr/local
@@ -82,7 +71,7 @@ version=$(sed -n 's/^VERSION := //p' "$top/tools/version.mk")
 	man -l --warnings "$bin/share/man/man1/vmfork-doctor.1" &&
 	bash -n "$bin/share/bash-completion/completions/vmfork"; } \
 	>"$work/log" 2>&1
-report $? it_runs
+report $? it_runs "$work/log"
 
 # systemd finds nothing wrong, and the unit has the name of where it mounts.
 unit=$bin/lib/systemd/system/run-vmfork.mount
@@ -91,7 +80,7 @@ if command -v systemd-analyze >/dev/null; then
 		[ ! -s "$work/log" ] &&
 		[ "$(systemd-escape -p --suffix=mount \
 			"$(sed -n 's/^Where=//p' "$unit")")" = "${unit##*/}" ]
-	report $? unit
+	report $? unit "$work/log"
 else
 	n=$((n + 1))
 	echo "ok $n unit # SKIP no systemd-analyze"
@@ -102,7 +91,7 @@ changelog=$(sed -n '1s/.*(\(.*\)).*/\1/p' "$top/debian/changelog")
 module=$(sed -n 's/^MODULE_VERSION("\(.*\)");/\1/p' "$top/kmod/main.c")
 echo "tools $version, module $module, package $changelog" >"$work/log"
 [ "$version" = "$module" ] && [ "$version" = "$changelog" ]
-report $? version
+report $? version "$work/log"
 
 # What somebody else has there stays; a module of any kernel goes.
 mkdir -p "$stage/lib/modules/6.99/extra"
@@ -112,6 +101,6 @@ printf '%s\n' ./usr/local/bin/other ./usr/local/lib/modules-load.d/other.conf \
 	>"$work/want"
 run "$stage" uninstall && files "$stage" | cut -d' ' -f1 >"$work/have" &&
 	diff "$work/want" "$work/have" >"$work/log"
-report $? uninstall
+report $? uninstall "$work/log"
 
 exit $failed

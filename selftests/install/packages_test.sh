@@ -31,19 +31,8 @@ trap 'rm -rf "$work"' EXIT
 log=$work/log
 : >"$log"
 
-n=0
-failed=0
-report() # STATUS NAME
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n $2"
-	else
-		echo "not ok $n $2"
-		failed=1
-		tail -n 40 "$log" | sed 's/^/# /'
-	fi
-}
+# shellcheck source=selftests/vm/report.sh
+. "$top/selftests/vm/report.sh"
 
 version=$(sed -n 's/^VERSION := //p' "$top/tools/version.mk")
 kernels=()
@@ -57,13 +46,13 @@ echo "1..$((10 + 2 * ${#kernels[@]}))"
 # --- packages ----------------------------------------------------------------
 
 O=$work "$top/tools/install/deb" >"$log" 2>&1
-report $? build
+report $? build "$log"
 debs=$work/deb
 
 # Not even a hint; but it may be told that we are root.
 lintian --allow-root -I --fail-on error,warning,info "$debs"/*.changes \
 	>"$log" 2>&1 && [ ! -s "$log" ]
-report $? lintian
+report $? lintian "$log"
 
 # contents PACKAGE: the files in it
 contents()
@@ -105,7 +94,7 @@ has vmfork /usr/bin/vmfork "${pages[@]}" /lib/udev/rules.d/60-vmfork.rules \
 		/usr/include/linux/vmfork_netlink.h \
 		'/usr/lib/.*/libvmfork.a' '/usr/lib/.*/libvmfork.so' \
 		'/usr/lib/.*/pkgconfig/libvmfork.pc'
-report $? contents
+report $? contents "$log"
 
 # A package is built where all is installed that it needs, and much more.
 : >"$log"
@@ -120,7 +109,7 @@ while read -r module; do
 	fi
 done < <(sed -n 's/^packages := //p' "$top/tools/vmfork/Makefile" | xargs -n 1)
 [ $status = 0 ] && [ ! -s "$log" ]
-report $? build_depends
+report $? build_depends "$log"
 
 # --- on a copy of this machine -----------------------------------------------
 
@@ -247,7 +236,7 @@ steps+=(dkms_untested_kernel dkms_uninstall make_install)
 for ((i = 0; i < ${#steps[@]}; i++)); do
 	sed -n "/^### ${steps[i]}\$/,\$p" "$work/done" >"$log"
 	grep -qx "### ${steps[i + 1]:-end}" "$log"
-	report $? "${steps[i]}"
+	report $? "${steps[i]}" "$log"
 done
 
 exit $failed

@@ -16,18 +16,8 @@ tool=$top/tools/vmfork
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-n=0
-failed=0
-report() # STATUS NAME
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n $2"
-	else
-		echo "not ok $n $2"
-		failed=1
-	fi
-}
+# shellcheck source=selftests/vm/report.sh
+. "$top/selftests/vm/report.sh"
 
 # same WHAT: whether $work/want and $work/have are, and are something
 same()

@@ -5,23 +5,9 @@
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-number=0
-status=0
 
-# result DESCRIPTION COMMAND...: by the command's status
-result()
-{
-	local description=$1
-	shift
-
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number $description"
-	else
-		echo "not ok $number $description"
-		status=1
-	fi
-}
+# shellcheck source=selftests/vm/report.sh
+. "$here/report.sh"
 
 # at_once N: that many of them make the same set, in the cache given; each has
 # to name a file that is there when all are done, the same for all.
@@ -38,7 +24,6 @@ at_once()
 	for one in "${pids[@]}"; do
 		wait "$one" || failed=1
 	done
-	sed 's/^/# /' "$work/err"
 	[ $failed = 0 ] && [ -s "$work/out.1" ] &&
 		[ "$(sort -u "$work"/out.* | wc -l)" = 1 ] &&
 		tar -tf "$(cat "$work/out.1")" >"$work/list" &&
@@ -55,6 +40,8 @@ stale()
 
 echo "TAP version 13"
 echo "1..2"
-result "four at once make one archive" at_once 4
-result "what it replaces is gone" stale
-exit $status
+at_once 4
+report $? "four at once make one archive" "$work/err"
+stale
+report $? "what it replaces is gone" "$work/err"
+exit "$failed"
