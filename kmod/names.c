@@ -33,11 +33,16 @@
 #include "vmforkfs.h"
 #include "written.h"
 
-/* For who may see a snapshot: of directories, and of its inodes */
+/*
+ * For who may see a snapshot: of directories, of its inodes, of names of one of
+ * them, and of directories in all.  Nobody is to wait for who has made very many.
+ */
 #define MAX_DEPTH	64
 #define MAX_INODES	256
+#define MAX_ALIASES	64
+#define MAX_STEPS	(MAX_INODES * MAX_DEPTH)
 
-/* For snap->inodes and snap->rights, of all snapshots. */
+/* For snap->inodes, snap->with_names and snap->rights, of all snapshots. */
 static DEFINE_SPINLOCK(names_lock);
 
 static void count_name(const struct inode *dir)
@@ -140,23 +145,49 @@ static int names_symlink(struct mnt_idmap *idmap, struct inode *dir,
 	return 0;
 }
 
+/* With names_lock; its links do not change meanwhile. */
+static void sort_name(struct vmfork_inode *vi)
+{
+	if (!vi->vfs.i_nlink)
+		list_del_init(&vi->with_name);
+	else if (list_empty(&vi->with_name))
+		list_add_tail(&vi->with_name, &vi->snap->with_names);
+}
+
+/* A link has come or gone; the inode is locked, if it is no directory. */
+static void links_changed(struct inode *inode)
+{
+	struct vmfork_inode *vi = vmfork_inode(inode);
+
+	/* Directories show none, nor do files that are no snapshot yet. */
+	if (list_empty(&vi->of_snap))
+		return;
+	spin_lock(&names_lock);
+	sort_name(vi);
+	spin_unlock(&names_lock);
+}
+
 static int names_link(struct dentry *old, struct inode *dir,
 		      struct dentry *dentry)
 {
 	int err = simple_link(old, dir, dentry);
 
-	if (!err)
-		count_name(dir);
-	return err;
+	if (err)
+		return err;
+	links_changed(d_inode(dentry));
+	count_name(dir);
+	return 0;
 }
 
 static int names_unlink(struct inode *dir, struct dentry *dentry)
 {
 	int err = simple_unlink(dir, dentry);
 
-	if (!err)
-		uncount_name(dir);
-	return err;
+	if (err)
+		return err;
+	links_changed(d_inode(dentry));
+	uncount_name(dir);
+	return 0;
 }
 
 static int names_rmdir(struct inode *dir, struct dentry *dentry)
@@ -175,9 +206,11 @@ static int names_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	bool over = d_really_is_positive(new) && !(flags & RENAME_EXCHANGE);
 	int err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
 
-	if (!err && over)
-		uncount_name(new_dir);
-	return err;
+	if (err || !over)
+		return err;
+	links_changed(d_inode(new));
+	uncount_name(new_dir);
+	return 0;
 }
 
 static const struct inode_operations names_dir_iops = {
@@ -212,6 +245,7 @@ void vmfork_name_finished(struct vmfork_inode *vi)
 {
 	spin_lock(&names_lock);
 	list_add_tail(&vi->of_snap, &vi->snap->inodes);
+	sort_name(vi);
 	spin_unlock(&names_lock);
 }
 
@@ -232,14 +266,16 @@ static umode_t passes(const struct inode *dir, kgid_t gid)
  * The same of all directories above a name.  Under RCU none of them goes; who
  * moves them meanwhile may have it seen as it was, or will be.
  */
-static umode_t pass_to(const struct dentry *dentry, kgid_t gid)
+static umode_t pass_to(const struct dentry *dentry, kgid_t gid,
+		       unsigned int *steps)
 {
 	umode_t bits = 0044;
 	unsigned int depth;
 
 	for (depth = 0; bits && !IS_ROOT(dentry); depth++) {
-		if (depth == MAX_DEPTH)
+		if (depth == MAX_DEPTH || !*steps)
 			return 0;
+		--*steps;
 		dentry = READ_ONCE(dentry->d_parent);
 		bits &= passes(d_inode_rcu(dentry), gid);
 	}
@@ -247,27 +283,32 @@ static umode_t pass_to(const struct dentry *dentry, kgid_t gid)
 }
 
 /* By any name; without one it is open to whom it is given. */
-static umode_t reach_of(struct inode *inode)
+static umode_t reach_of(struct inode *inode, unsigned int *steps)
 {
 	struct dentry *alias;
+	unsigned int seen = 0;
 	umode_t bits = 0;
 
 	rcu_read_lock();
 	spin_lock(&inode->i_lock);
-	hlist_for_each_entry(alias, &inode->i_dentry, d_u.d_alias)
-		bits |= pass_to(alias, inode->i_gid);
+	hlist_for_each_entry(alias, &inode->i_dentry, d_u.d_alias) {
+		bits |= pass_to(alias, inode->i_gid, steps);
+		if (bits == 0044 || ++seen == MAX_ALIASES)
+			break;
+	}
 	spin_unlock(&inode->i_lock);
 	rcu_read_unlock();
 	return bits;
 }
 
-static struct vmfork_rights rights_of(struct inode *inode)
+static struct vmfork_rights rights_of(struct inode *inode,
+				      unsigned int *steps)
 {
 	return (struct vmfork_rights) {
 		.uid = inode->i_uid,
 		.gid = inode->i_gid,
 		.mode = inode->i_mode & 07777,
-		.reach = reach_of(inode),
+		.reach = reach_of(inode, steps),
 	};
 }
 
@@ -300,23 +341,20 @@ unsigned int vmfork_snapshot_rights(struct vmfork_snapshot *snap,
 				    struct vmfork_rights *rights,
 				    unsigned int max)
 {
+	unsigned int nr = 0, seen = 0, steps = MAX_STEPS;
 	struct vmfork_rights one;
 	struct vmfork_inode *vi;
-	unsigned int nr = 0, seen = 0;
 
 	spin_lock(&names_lock);
 	rights[0] = snap->rights;
+	vi = list_first_entry_or_null(&snap->with_names, struct vmfork_inode,
+				      with_name);
+	if (vi)
+		rights[nr++] = rights_of(&vi->vfs, &steps);
 	list_for_each_entry(vi, &snap->inodes, of_snap) {
-		if (READ_ONCE(vi->vfs.i_nlink)) {
-			rights[nr++] = rights_of(&vi->vfs);
+		if (seen++ == MAX_INODES)
 			break;
-		}
-	}
-	list_for_each_entry(vi, &snap->inodes, of_snap) {
-		/* Nobody is to wait for who has made very many. */
-		if (nr && seen++ == MAX_INODES)
-			break;
-		one = rights_of(&vi->vfs);
+		one = rights_of(&vi->vfs, &steps);
 		if (has_rights(rights, nr, &one))
 			continue;
 		if (nr == max)
@@ -333,12 +371,15 @@ unsigned int vmfork_snapshot_rights(struct vmfork_snapshot *snap,
  */
 void vmfork_name_forget(struct vmfork_inode *vi)
 {
+	unsigned int steps = MAX_DEPTH;
+
 	if (list_empty(&vi->of_snap))
 		return;
 	spin_lock(&names_lock);
 	list_del_init(&vi->of_snap);
+	list_del_init(&vi->with_name);
 	if (list_empty(&vi->snap->inodes))
-		vi->snap->rights = rights_of(&vi->vfs);
+		vi->snap->rights = rights_of(&vi->vfs, &steps);
 	spin_unlock(&names_lock);
 }
 
@@ -504,13 +545,12 @@ static struct inode *named_inode(struct vmfork_snapshot *snap)
 	struct vmfork_inode *vi;
 
 	spin_lock(&names_lock);
-	list_for_each_entry(vi, &snap->inodes, of_snap) {
-		if (!READ_ONCE(vi->vfs.i_nlink) ||
-		    !vmfork_keep_super(&vi->vfs))
-			continue;
+	/* A name keeps its superblock, so the others are no better. */
+	vi = list_first_entry_or_null(&snap->with_names, struct vmfork_inode,
+				      with_name);
+	if (vi && vmfork_keep_super(&vi->vfs)) {
 		sb = vi->vfs.i_sb;
 		inode = igrab(&vi->vfs);
-		break;
 	}
 	spin_unlock(&names_lock);
 	/* It is about to go, and so is its name. */

@@ -297,6 +297,7 @@ struct vmfork_snapshot *vmfork_snapshot_alloc(u64 size)
 	snap->creator = get_task_pid(current, PIDTYPE_TGID);
 	snap->created_ns = ktime_get_boottime_ns();
 	INIT_LIST_HEAD(&snap->inodes);
+	INIT_LIST_HEAD(&snap->with_names);
 	get_task_comm(snap->command, current);
 	snap->rights.uid = current_fsuid();
 	snap->rights.gid = current_fsgid();

@@ -39,6 +39,7 @@ struct vm_area_struct;
  * @created_ns: CLOCK_BOOTTIME of its capture
  * @free_work: frees it
  * @inodes: that show it, those that have, or may get, names among them
+ * @with_names: those of them that have a name
  * @rights: those of the last inode, when there are none left
  * @kin: the snapshots that it was captured from, and that were from it
  * @mappings: how many there are of it
@@ -60,6 +61,7 @@ struct vmfork_snapshot {
 	u64 created_ns;
 	struct work_struct free_work;
 	struct list_head inodes;
+	struct list_head with_names;
 	struct vmfork_rights rights;
 	struct vmfork_kin kin;
 	atomic_t mappings;

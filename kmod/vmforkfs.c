@@ -56,6 +56,7 @@ static struct inode *vmforkfs_alloc_inode(struct super_block *sb)
 	vi->writers = 0;
 	vi->draft = NULL;
 	INIT_LIST_HEAD(&vi->of_snap);
+	INIT_LIST_HEAD(&vi->with_name);
 	return &vi->vfs;
 }
 

@@ -23,6 +23,7 @@ struct vmfork_snapshot;
  * @writers: open files of a named one that may write
  * @draft: what is being written, or NULL; its tree is nobody else's
  * @of_snap: in @snap->inodes, if it shows one
+ * @with_name: in @snap->with_names, if it shows one and has a link
  */
 struct vmfork_inode {
 	struct inode vfs;
@@ -32,6 +33,7 @@ struct vmfork_inode {
 	unsigned int writers;
 	struct vmfork_snapshot *draft;
 	struct list_head of_snap;
+	struct list_head with_name;
 };
 
 static inline struct vmfork_inode *vmfork_inode(const struct inode *inode)

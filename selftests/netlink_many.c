@@ -3,14 +3,17 @@
  * Netlink: 10,000 snapshots, and dumps while everything changes: what is there
  * all the while is told of exactly once.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fs.h"
 #include "kselftest_harness.h"
 #include "nl.h"
 #include "peer.h"
@@ -172,6 +175,85 @@ TEST(last_mapping)
 	note("%lu processes, seen %lu times", rounds, seen);
 	EXPECT_LT(0, seen);
 	EXPECT_EQ(0, nl_mappings(&nl, 0, 0, true, NULL, 0));
+	nl_close(&nl);
+}
+
+#define LINKS	(slowness() > 1 ? 3000 : 20000)
+#define DEEP	40
+
+/* 50 dumps, in ns. */
+static uint64_t dump_often(struct nl *nl, const char *name)
+{
+	uint64_t begin = now_ns();
+	static struct nl_snapshot one;
+	int i;
+
+	for (i = 0; i < 50; i++)
+		if (nl_snapshots(nl, false, &one, 1) != 1 ||
+		    !strstr(one.name, name))
+			return 0;
+	return now_ns() - begin;
+}
+
+/* Who has made very many names keeps nobody waiting, and they stay names. */
+TEST(many_names)
+{
+	char path[2 * DEEP + FS_PATH_MAX], first[sizeof(path)], *end;
+	uint64_t few, links, files;
+	int i, fd, named;
+	struct nl nl;
+	struct fs fs;
+
+	ASSERT_EQ(0, nl_open(&nl));
+	ASSERT_EQ(0, fs_mount(&fs, NULL));
+	fd = capture_range(-1, one_page(1), PAGE, 0, NULL);
+	ASSERT_LE(0, fd);
+	/* Without one, first: these are older than any that has. */
+	for (i = 0; i < 500; i++) {
+		fds[i] = fs_name(&fs, "gone", fd);
+		ASSERT_LE(0, fds[i]);
+		ASSERT_EQ(0, unlink(fs_path(&fs, "gone", path)));
+	}
+	EXPECT_EQ(0, dump_often(&nl, "/"));
+	strcpy(path, fs.dir);
+	end = path + strlen(path);
+	for (i = 0; i < DEEP; i++) {
+		end = stpcpy(end, "/d");
+		/* Nobody else comes in, which only the last step shows. */
+		ASSERT_EQ(0, mkdir(path, i ? 0755 : 0700));
+	}
+	strcpy(end, "/f");
+	named = open(path, O_RDWR | O_CREAT, 0644);
+	ASSERT_LE(0, named);
+	ASSERT_EQ(0, fs_clone(named, fd));
+	close(named);
+	few = dump_often(&nl, "/d/");
+	EXPECT_NE(0, few);
+	strcpy(first, path);
+	for (i = 0; i < LINKS; i++) {
+		sprintf(end, "/%d", i);
+		ASSERT_EQ(0, link(first, path));
+	}
+	links = dump_often(&nl, "/d/");
+	for (i = 0; i < LINKS; i++) {
+		sprintf(end, "/%d", i);
+		ASSERT_EQ(0, unlink(path));
+	}
+	files = dump_often(&nl, "/d/");
+	note("50 dumps: %llu us, with %d links %llu us, without %llu us",
+	     (unsigned long long)few / 1000, LINKS,
+	     (unsigned long long)links / 1000,
+	     (unsigned long long)files / 1000);
+	EXPECT_NE(0, files);
+	EXPECT_NE(0, links);
+	EXPECT_GT(5 * few + 20000000ULL * slowness(), links);
+	/* The last name goes, and is not said any more. */
+	ASSERT_EQ(0, unlink(first));
+	EXPECT_EQ(0, dump_often(&nl, "/"));
+	for (i = 0; i < 500; i++)
+		close(fds[i]);
+	close(fd);
+	EXPECT_EQ(0, fs_unmount(&fs));
 	nl_close(&nl);
 }
 
