@@ -9,8 +9,9 @@
  * A snapshot is seen by its owner, by those whom the mode of one of its files
  * lets read, if directories let them come to it, and by holders of
  * CAP_SYS_ADMIN.  A mapping has addresses, so it is seen by those who may read
- * /proc/PID/maps: the user whose process it is, if that may be dumped, and
- * holders of CAP_SYS_PTRACE in its user namespace.
+ * /proc/PID/maps: the user whose process it is, if that may be dumped, is in his
+ * user namespace and has no capabilities that he lacks, and holders of
+ * CAP_SYS_PTRACE in its user namespace.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -117,6 +118,23 @@ static bool is_same_user(const struct cred *reader, const struct cred *task)
 	       gid_eq(reader->fsgid, task->gid);
 }
 
+/* Nobody gets by its memory what his own capabilities would not give him. */
+static bool has_capabilities(const struct cred *reader, const struct cred *task)
+{
+	return reader->user_ns == task->user_ns &&
+	       cap_issubset(task->cap_permitted, reader->cap_effective);
+}
+
+/* Under RCU.  Whether it can be dumped is another question. */
+static bool reads_task(const struct file *reader, struct task_struct *task)
+{
+	const struct cred *cred = __task_cred(task);
+
+	return (is_same_user(reader->f_cred, cred) &&
+		has_capabilities(reader->f_cred, cred)) ||
+	       file_ns_capable(reader, cred->user_ns, CAP_SYS_PTRACE);
+}
+
 /**
  * vmfork_reads_process() - may somebody see the mappings of a process
  * @reader: the file of a socket
@@ -127,14 +145,16 @@ static bool is_same_user(const struct cred *reader, const struct cred *task)
 bool vmfork_reads_process(const struct file *reader, struct mm_struct *mm)
 {
 	struct task_struct *task;
-	bool same = false;
+	bool allowed = false;
 
 	rcu_read_lock();
 	task = owner_of(mm);
 	if (task)
-		same = is_same_user(reader->f_cred, __task_cred(task));
+		allowed = reads_task(reader, task);
 	rcu_read_unlock();
-	if (same && get_dumpable(mm) == SUID_DUMP_USER)
+	/* Pairs with commit_creds(), which takes the dump away first. */
+	smp_rmb();
+	if (allowed && get_dumpable(mm) == SUID_DUMP_USER)
 		return true;
 	return file_ns_capable(reader, mm->user_ns, CAP_SYS_PTRACE) ||
 	       vmfork_reads_all(reader);

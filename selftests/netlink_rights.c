@@ -10,8 +10,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/capability.h>
 
 #include "fs.h"
 #include "kselftest_harness.h"
@@ -325,16 +328,20 @@ TEST_F(rights, own_namespaces)
 /* All capabilities there are, but not where the snapshots are. */
 static long do_look_as_false_root(int fd, const void *arg)
 {
+	uid_t uid = *(const uid_t *)arg;
+	char map[32];
+
 	(void)fd;
-	(void)arg;
-	if (setresgid(2000, 2000, 2000) || setresuid(2000, 2000, 2000))
+	if (setgroups(0, NULL) || setresgid(uid, uid, uid) ||
+	    setresuid(uid, uid, uid))
 		return -errno;
 	prctl(PR_SET_DUMPABLE, 1);
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET))
 		return -errno;
+	snprintf(map, sizeof(map), "0 %u 1", uid);
 	if (become_root_of("setgroups", "deny") < 0 ||
-	    become_root_of("uid_map", "0 2000 1") < 0 ||
-	    become_root_of("gid_map", "0 2000 1") < 0)
+	    become_root_of("uid_map", map) < 0 ||
+	    become_root_of("gid_map", map) < 0)
 		return -EXDEV;
 	return do_look(-1, NULL);
 }
@@ -342,10 +349,52 @@ static long do_look_as_false_root(int fd, const void *arg)
 TEST_F(rights, false_root)
 {
 	struct peer *peer = peer_start();
+	uid_t uid = 2000;
 
 	EXPECT_EQ(SEES(0, 0),
-		  peer_call(peer, do_look_as_false_root, -1, NULL, 0));
+		  peer_call(peer, do_look_as_false_root, -1, &uid,
+			    sizeof(uid)));
 	peer_kill(peer);
+}
+
+/* The same user, but not where his process is: it may be more than he is. */
+TEST_F(rights, same_user_elsewhere)
+{
+	struct peer *peer = peer_start();
+	uid_t uid = USER;
+
+	EXPECT_EQ(SEES(1, 0),
+		  peer_call(peer, do_look_as_false_root, -1, &uid,
+			    sizeof(uid)));
+	peer_kill(peer);
+}
+
+/* In a peer: the superuser, by name only. */
+static long do_look_without_capabilities(int fd, const void *arg)
+{
+	struct __user_cap_header_struct head = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	(void)fd;
+	(void)arg;
+	if (syscall(SYS_capset, &head, none))
+		return -errno;
+	prctl(PR_SET_DUMPABLE, 1);
+	return do_look(-1, NULL);
+}
+
+TEST_F(rights, without_capabilities)
+{
+	struct peer *root = somebody(0, false, NULL), *peer = peer_start();
+
+	ASSERT_NE(NULL, root);
+	EXPECT_EQ(SEES(3, 3), looks(root));
+	EXPECT_EQ(SEES(1, 0),
+		  peer_call(peer, do_look_without_capabilities, -1, NULL, 0));
+	peer_kill(peer);
+	peer_kill(root);
 }
 
 /* In another PID namespace, processes outside have no number. */
