@@ -96,8 +96,19 @@ static int __init vmfork_init(void)
 	err = misc_register(&device);
 	if (err)
 		goto err_netlink;
+	/*
+	 * Whoever has mounted it holds the module, but not one that can not be
+	 * loaded.  So this is last, and fails only if there is another one of
+	 * that name.  Before, nobody has a snapshot, and so each dump of
+	 * netlink's ends in the call that began it.
+	 */
+	err = vmforkfs_publish();
+	if (err)
+		goto err_device;
 	return 0;
 
+err_device:
+	misc_deregister(&device);
 err_netlink:
 	vmfork_netlink_cleanup();
 err_vmforkfs:
@@ -120,6 +131,7 @@ static void __exit vmfork_exit(void)
 	misc_deregister(&device);
 	vmfork_event_stop();
 	vmfork_netlink_cleanup();
+	vmforkfs_unpublish();
 	vmforkfs_cleanup();
 	vmfork_target_cleanup();
 	vmfork_lru_cleanup();

@@ -407,24 +407,35 @@ struct file *vmforkfs_file(struct vmfork_snapshot *snap)
 }
 
 /**
- * vmforkfs_setup() - once, when all else is there
+ * vmforkfs_setup() - once, before it is mounted, by the module or by others
  *
- * Return: 0 or an errno.
+ * Return: 0 or -ENOMEM.
  */
 int vmforkfs_setup(void)
 {
-	int err;
-
 	inode_cache = kmem_cache_create("vmfork_inode",
 					sizeof(struct vmfork_inode), 0,
 					SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
 					init_once);
-	if (!inode_cache)
-		return -ENOMEM;
-	err = register_filesystem(&vmforkfs_type);
-	if (err)
-		kmem_cache_destroy(inode_cache);
-	return err;
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * vmforkfs_publish() - let everybody mount it
+ *
+ * Return: 0; -EBUSY, there is another file system of that name.
+ */
+int vmforkfs_publish(void)
+{
+	return register_filesystem(&vmforkfs_type);
+}
+
+/**
+ * vmforkfs_unpublish() - undo vmforkfs_publish()
+ */
+void vmforkfs_unpublish(void)
+{
+	unregister_filesystem(&vmforkfs_type);
 }
 
 /**
@@ -432,7 +443,6 @@ int vmforkfs_setup(void)
  */
 void vmforkfs_cleanup(void)
 {
-	unregister_filesystem(&vmforkfs_type);
 	/* Inodes that vmforkfs_free_inode() has yet to be called for. */
 	rcu_barrier();
 	kmem_cache_destroy(inode_cache);

@@ -63,6 +63,8 @@ struct file *vmforkfs_file(struct vmfork_snapshot *snap);
 int vmforkfs_pin(void);
 void vmforkfs_unpin(void);
 int vmforkfs_setup(void);
+int vmforkfs_publish(void);
+void vmforkfs_unpublish(void);
 void vmforkfs_cleanup(void);
 
 #endif /* VMFORK_VMFORKFS_H */
