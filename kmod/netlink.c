@@ -11,6 +11,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/net.h>
@@ -99,6 +100,53 @@ int vmfork_netlink_put_pid(struct sk_buff *skb, int attr, struct pid *pid)
 	return nr ? nla_put_u32(skb, attr, nr) : 0;
 }
 
+#ifndef VMFORK_HAVE_NETLINK_FILTER
+/* Somebody may hear events whom nobody has asked for CAP_SYS_ADMIN. */
+static bool overheard __ro_after_init;
+
+/*
+ * A group can be joined by its number when it is no family's, and then nobody
+ * is asked for anything.  So who is in it at once does not belong there.  When
+ * the family goes, all are put out, and this one asks who comes then.
+ */
+static int __init register_family(void)
+{
+	int err, try;
+
+	for (try = 0; try < 5; try++) {
+		err = genl_register_family(&vmfork_family);
+		if (err)
+			return err;
+		/* For who was let in just before */
+		msleep(5);
+		if (!genl_has_listeners(&vmfork_family, &init_net, 0))
+			return 0;
+		genl_unregister_family(&vmfork_family);
+	}
+	err = genl_register_family(&vmfork_family);
+	if (err)
+		return err;
+	overheard = true;
+	pr_warn("no events: somebody keeps joining their group while there is none\n");
+	return 0;
+}
+
+static bool may_hear(const struct net *net)
+{
+	return net->user_ns == &init_user_ns && !overheard;
+}
+#else
+static int __init register_family(void)
+{
+	return genl_register_family(&vmfork_family);
+}
+
+static bool may_hear(const struct net *net)
+{
+	return true;
+}
+#endif
+
 /**
  * vmfork_hears_events() - may events be sent to a network namespace
  * @net: the namespace
@@ -107,15 +155,13 @@ int vmfork_netlink_put_pid(struct sk_buff *skb, int attr, struct pid *pid)
  * group asks for CAP_SYS_ADMIN in the user namespace of the listener's network
  * namespace, and so nothing is sent but to where that is the initial one.
  *
- * Return: true if so, and somebody listens there.
+ * Return: true if so, and somebody listens, there or in another one: the kernel
+ * has one table for all.
  */
 bool vmfork_hears_events(struct net *net)
 {
-#ifndef VMFORK_HAVE_NETLINK_FILTER
-	if (net->user_ns != &init_user_ns)
-		return false;
-#endif
-	return genl_has_listeners(&vmfork_family, net, 0);
+	return may_hear(net) &&
+	       genl_has_listeners(&vmfork_family, net, 0);
 }
 
 /**
@@ -145,7 +191,7 @@ void vmfork_multicast(struct net *net, struct sk_buff *skb,
  */
 int __init vmfork_netlink_setup(void)
 {
-	return genl_register_family(&vmfork_family);
+	return register_family();
 }
 
 /**

@@ -13,6 +13,7 @@
 #include "lib.h"
 #include "module.h"
 #include "nl.h"
+#include "peer.h"
 
 #define MANY	200	/* snapshots: no single message has them all */
 
@@ -58,6 +59,16 @@ static char *make_many(int *fds)
 			return NULL;
 	}
 	return memory;
+}
+
+static int capture_one(void)
+{
+	char *memory = reserve(PAGE, 0);
+
+	if (!memory || mprotect(memory, PAGE, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	*(volatile char *)memory = 1;
+	return capture_range(-1, memory, PAGE, 0, NULL);
 }
 
 /* All of it is gone but the dump, which is not at its end. */
@@ -107,6 +118,66 @@ TEST_F(unload, listener_does_not)
 	}
 	EXPECT_EQ(-ETIMEDOUT, nl_event(&old, &e, 300));
 	nl_close(&old);
+}
+
+/* In a peer: joins what will be anybody's group, as nobody in particular. */
+static int eavesdropper = -1;
+
+static long do_join_all(int fd, const void *arg)
+{
+	int group;
+
+	(void)fd;
+	(void)arg;
+	if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+		return -errno;
+	eavesdropper = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC,
+			      NETLINK_GENERIC);
+	/* Some are others' that ask who comes. */
+	for (group = 1; group <= 64; group++)
+		setsockopt(eavesdropper, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP,
+			   &group, sizeof(group));
+	return eavesdropper < 0 ? -errno : 0;
+}
+
+/* How many messages of a family it has heard. */
+static long do_count_heard(int fd, const void *arg)
+{
+	union {
+		struct nlmsghdr head;
+		char data[4096];
+	} buf;
+	long count = 0;
+
+	(void)fd;
+	while (recv(eavesdropper, &buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		count += buf.head.nlmsg_type == *(const uint16_t *)arg;
+	return errno == EAGAIN ? count : -errno;
+}
+
+/* Who was in the group before it was one hears nothing by that. */
+TEST_F(unload, joined_before)
+{
+	struct peer *peer = peer_start();
+	struct nl_answer e;
+	struct nl nl;
+	int fd;
+
+	ASSERT_NE(NULL, peer);
+	EXPECT_EQ(0, module_unload());
+	EXPECT_EQ(0, peer_call(peer, do_join_all, -1, NULL, 0));
+	ASSERT_EQ(0, module_load(self->module));
+	ASSERT_EQ(0, nl_open(&nl));
+	ASSERT_EQ(0, nl_join(&nl));
+	fd = capture_one();
+	ASSERT_LE(0, fd);
+	close(fd);
+	EXPECT_EQ(0, nl_event(&nl, &e, 10000 * slowness()));
+	EXPECT_EQ(VMFORK_CMD_CAPTURED, e.cmd);
+	EXPECT_EQ(0, peer_call(peer, do_count_heard, -1, &nl.family,
+			       sizeof(nl.family)));
+	nl_close(&nl);
+	peer_kill(peer);
 }
 
 static volatile bool stop;
