@@ -16,6 +16,9 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/pid.h>
+#include <linux/rtnetlink.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -81,17 +84,8 @@ static struct workqueue_struct *event_wq;
 
 static bool has_listeners(void)
 {
-	struct net *net;
-	bool found = false;
-
-	rcu_read_lock();
-	for_each_net_rcu(net) {
-		found = genl_has_listeners(&vmfork_family, net, 0);
-		if (found)
-			break;
-	}
-	rcu_read_unlock();
-	return found;
+	/* The kernel has one table of them for all network namespaces. */
+	return vmfork_hears_events(&init_net);
 }
 
 /* May the listener not have it?  With the table of sockets held: it stays. */
@@ -155,11 +149,13 @@ static void tell_lost(void)
 {
 	struct net *net;
 
-	rcu_read_lock();
-	for_each_net_rcu(net)
+	down_read(&net_rwsem);
+	for_each_net(net) {
 		if (vmfork_hears_events(net))
 			genl_set_err(&vmfork_family, net, 0, 0, -ENOBUFS);
-	rcu_read_unlock();
+		cond_resched();
+	}
+	up_read(&net_rwsem);
 }
 
 /* Those whose own queue is full are told so by the kernel. */
@@ -169,17 +165,19 @@ static void tell(struct event *event)
 	struct net *net;
 	bool failed = !skb;
 
-	rcu_read_lock();
-	for_each_net_rcu(net) {
+	/* It may be for thousands; none of them goes meanwhile. */
+	down_read(&net_rwsem);
+	for_each_net(net) {
+		cond_resched();
 		if (failed || !vmfork_hears_events(net))
 			continue;
-		copy = skb_clone(skb, GFP_ATOMIC);
+		copy = skb_clone(skb, GFP_KERNEL);
 		if (copy)
 			vmfork_multicast(net, copy, filter, event);
 		else
 			failed = true;
 	}
-	rcu_read_unlock();
+	up_read(&net_rwsem);
 	if (failed)
 		tell_lost();
 	nlmsg_free(skb);

@@ -165,7 +165,7 @@ bool vmfork_hears_events(struct net *net)
 }
 
 /**
- * vmfork_multicast() - send an event
+ * vmfork_multicast() - send an event; may sleep
  * @net: to those who listen there
  * @skb: the event; consumed
  * @filter: returns 0 for those who may see it
@@ -178,9 +178,9 @@ void vmfork_multicast(struct net *net, struct sk_buff *skb,
 {
 #ifdef VMFORK_HAVE_NETLINK_FILTER
 	genlmsg_multicast_netns_filtered(&vmfork_family, net, skb, 0, 0,
-					 GFP_ATOMIC, filter, data);
+					 GFP_KERNEL, filter, data);
 #else
-	genlmsg_multicast_netns(&vmfork_family, net, skb, 0, 0, GFP_ATOMIC);
+	genlmsg_multicast_netns(&vmfork_family, net, skb, 0, 0, GFP_KERNEL);
 #endif
 }
 
