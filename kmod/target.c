@@ -4,13 +4,16 @@
  *
  * What is done to another process's memory is done by a kernel thread that uses
  * its mm, as vm_mmap() knows no mm but the current one; with the caller's
- * credentials and memcg.
+ * credentials and memcg.  It is a worker of a queue that all callers share, or
+ * if none is free soon, one of its own: all of them may wait for a file system
+ * that does not answer.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/completion.h>
 #include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/memcontrol.h>
 #include <linux/pid.h>
@@ -21,6 +24,8 @@
 
 #include "compat/pidfd.h"
 #include "target.h"
+
+#define MAX_WAIT	msecs_to_jiffies(20)
 
 static struct workqueue_struct *target_wq;
 
@@ -46,9 +51,8 @@ struct remote {
 	struct completion done;
 };
 
-static void run_remote(struct work_struct *work)
+static void do_remote(struct remote *r)
 {
-	struct remote *r = container_of(work, struct remote, work);
 	const struct cred *old_cred = override_creds(r->cred);
 	struct mem_cgroup *old_memcg = set_active_memcg(r->memcg);
 
@@ -58,6 +62,43 @@ static void run_remote(struct work_struct *work)
 	set_active_memcg(old_memcg);
 	revert_creds(old_cred);
 	complete(&r->done);
+}
+
+static void run_work(struct work_struct *work)
+{
+	do_remote(container_of(work, struct remote, work));
+}
+
+static int run_thread(void *r)
+{
+	do_remote(r);
+	return 0;
+}
+
+static void wait_until_done(struct remote *r)
+{
+	if (!wait_for_completion_killable(&r->done))
+		return;
+	WRITE_ONCE(r->target->cancel, true);
+	wait_for_completion(&r->done);
+}
+
+/* There are no more workers, and what the others wait for may never come. */
+static void run_in_own_thread(struct remote *r)
+{
+	struct task_struct *thread = kthread_create(run_thread, r, "vmfork");
+
+	if (IS_ERR(thread)) {
+		r->err = PTR_ERR(thread);
+		return;
+	}
+	/* For kthread_stop(), before which it ends by itself */
+	get_task_struct(thread);
+	wake_up_process(thread);
+	wait_until_done(r);
+	/* None of it runs any more when the module may go. */
+	kthread_stop(thread);
+	put_task_struct(thread);
 }
 
 static int run_in_kthread(struct vmfork_target *target, int (*fn)(void *arg),
@@ -70,12 +111,23 @@ static int run_in_kthread(struct vmfork_target *target, int (*fn)(void *arg),
 		.memcg	= get_mem_cgroup_from_mm(current->mm),
 		.cred	= get_current_cred(),
 	};
+	long left;
 
 	init_completion(&r.done);
-	INIT_WORK_ONSTACK(&r.work, run_remote);
+	INIT_WORK_ONSTACK(&r.work, run_work);
 	queue_work(target_wq, &r.work);
-	if (wait_for_completion_killable(&r.done))
+	left = wait_for_completion_killable_timeout(&r.done, MAX_WAIT);
+	if (left <= 0 && cancel_work(&r.work)) {
+		/* It had not begun, and will not. */
+		if (left < 0)
+			r.err = -EINTR;
+		else
+			run_in_own_thread(&r);
+	} else if (left < 0) {
 		WRITE_ONCE(target->cancel, true);
+	} else if (!left) {
+		wait_until_done(&r);
+	}
 	flush_work(&r.work);
 	destroy_work_on_stack(&r.work);
 	put_cred(r.cred);

@@ -3,9 +3,12 @@
  * Captures of memory that maps a file privately, as that of a guest does which
  * was started from its memory file: what was not written to is the file's.
  */
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "imported.h"
 
@@ -369,6 +372,106 @@ TEST_F(maps, forked)
 				    "the snapshot"));
 	peer_kill(other.who);
 	close(fd);
+}
+
+/* More than a workqueue has workers. */
+#define WAITING	300
+
+static int victim;
+static char *stuck_at, *free_at;
+
+static void *capture_stuck(void *arg)
+{
+	long *ret = arg;
+	int fd = capture_range(victim, stuck_at, 16 * PAGE, 0, NULL);
+
+	close(fd);
+	*ret = fd < 0 ? fd : 0;
+	return NULL;
+}
+
+/* Captures another process's memory, and ends. */
+static pid_t capture_in_child(int pidfd)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(capture_range(pidfd, free_at, PAGE, 0, NULL) < 0);
+	return pid;
+}
+
+static bool ends_soon(pid_t pid)
+{
+	uint64_t end = now_ns() + 5000000000ULL * slowness();
+	int status;
+	pid_t ret;
+
+	while (!(ret = waitpid(pid, &status, WNOHANG)) && now_ns() < end)
+		usleep(10000);
+	return ret == pid && !status;
+}
+
+/*
+ * Many wait for a file system that does not answer: whoever has nothing to do
+ * with it does not.
+ */
+TEST(others_wait_for_files)
+{
+	long rets[WAITING], ended = 0;
+	pthread_t threads[WAITING];
+	struct peer *stuck, *other;
+	struct fusefs *fuse;
+	pid_t pid;
+	int fd, i;
+
+	if (fusefs_missing())
+		SKIP(return, "%s", fusefs_missing());
+	fuse = fusefs_start(16 * PAGE);
+	ASSERT_NE(NULL, fuse);
+	fd = open(fuse->path, O_RDONLY);
+	ASSERT_LE(0, fd);
+	stuck_at = mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			fd, 0);
+	free_at = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, stuck_at);
+	ASSERT_NE(MAP_FAILED, free_at);
+	*free_at = 1;
+	close(fd);
+	stuck = peer_start();
+	other = peer_start();
+	ASSERT_NE(NULL, stuck);
+	ASSERT_NE(NULL, other);
+	victim = stuck->pidfd;
+	munmap(stuck_at, 16 * PAGE);
+	fuse->hang_opens = true;
+	for (i = 0; i < WAITING; i++) {
+		rets[i] = 1;
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, capture_stuck,
+					    &rets[i]));
+	}
+	for (i = 0; i < 500 * (int)slowness() && !fuse->remote.hanging; i++)
+		usleep(10000);
+	EXPECT_LT(0, fuse->remote.hanging);
+	usleep(500000 * slowness());
+	for (i = 0; i < WAITING; i++)
+		ended += rets[i] != 1;
+	EXPECT_EQ(0, ended);
+	for (i = 0; i < 3; i++) {
+		pid = capture_in_child(other->pidfd);
+		EXPECT_TRUE(ends_soon(pid));
+		kill(pid, SIGKILL);
+	}
+	fuse->hang_opens = false;
+	for (i = 0; i < WAITING; i++) {
+		pthread_join(threads[i], NULL);
+		EXPECT_EQ(0, rets[i]);
+	}
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	peer_kill(stuck);
+	peer_kill(other);
+	fusefs_stop(fuse);
 }
 
 TEST_HARNESS_MAIN

@@ -156,6 +156,12 @@ static void serve(struct fusefs *fs, int dev, const char *buf)
 	}
 }
 
+static bool hangs(const struct fusefs *fs, uint32_t opcode)
+{
+	return (fs->remote.hang && opcode == FUSE_READ) ||
+	       (fs->hang_opens && opcode == FUSE_OPEN);
+}
+
 /* Until it is unmounted.  What hangs is answered when it does no more. */
 static void serve_all(struct fusefs *fs, int dev)
 {
@@ -169,7 +175,7 @@ static void serve_all(struct fusefs *fs, int dev)
 		ssize_t n;
 
 		fs->remote.hanging = nr;
-		while (nr && !fs->remote.hang) {
+		while (nr && !fs->remote.hang && !fs->hang_opens) {
 			nr--;
 			serve(fs, dev, bufs[nr]);
 			fs->remote.hanging = nr;
@@ -183,7 +189,7 @@ static void serve_all(struct fusefs *fs, int dev)
 			continue;
 		if (n < 0)
 			return;
-		if (fs->remote.hang && in->opcode == FUSE_READ && nr < MAX_HANGING)
+		if (hangs(fs, in->opcode) && nr < MAX_HANGING)
 			nr++;
 		else
 			serve(fs, dev, bufs[nr]);
@@ -247,6 +253,7 @@ void fusefs_stop(struct fusefs *fs)
 	if (!fs)
 		return;
 	fs->remote.hang = false;
+	fs->hang_opens = false;
 	umount2(fs->dir, MNT_DETACH);
 	kill(fs->server, SIGKILL);
 	waitpid(fs->server, NULL, 0);

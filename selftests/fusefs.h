@@ -20,6 +20,7 @@
  * @path: of the file
  * @server: the process
  * @data: what the file holds, @room bytes of it
+ * @hang_opens: who opens it is not answered
  * @size: of the file, in bytes
  * @mtime: and @ctime, in seconds
  */
@@ -30,6 +31,7 @@ struct fusefs {
 	pid_t server;
 	char *data;
 	size_t room;
+	volatile bool hang_opens;
 	volatile uint64_t size;
 	volatile uint64_t mtime;
 	volatile uint64_t ctime;
