@@ -35,7 +35,8 @@
 
 /*
  * For who may see a snapshot: of directories, of its inodes, of names of one of
- * them, and of directories in all.  Nobody is to wait for who has made very many.
+ * them, and of directories in all.  Nobody is to wait for who has made very
+ * many.
  */
 #define MAX_DEPTH	64
 #define MAX_INODES	256

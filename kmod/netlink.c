@@ -118,7 +118,7 @@ static int __init register_family(void)
 		if (err)
 			return err;
 		/* For who was let in just before */
-		msleep(5);
+		msleep(20);
 		if (!genl_has_listeners(&vmfork_family, &init_net, 0))
 			return 0;
 		genl_unregister_family(&vmfork_family);

@@ -9,8 +9,8 @@
  * A snapshot is seen by its owner, by those whom the mode of one of its files
  * lets read, if directories let them come to it, and by holders of
  * CAP_SYS_ADMIN.  A mapping has addresses, so it is seen by those who may read
- * /proc/PID/maps: the user whose process it is, if that may be dumped, is in his
- * user namespace and has no capabilities that he lacks, and holders of
+ * /proc/PID/maps: the user whose process it is, if that may be dumped, is in
+ * his user namespace and has no capabilities that he lacks, and holders of
  * CAP_SYS_PTRACE in its user namespace.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
