@@ -88,7 +88,7 @@ static struct file *snapshot_of(struct vmfork_backing *backing,
 
 static struct file *import_file(struct file *file, struct vmfork_import *arg)
 {
-	struct vmfork_owner *owner = vmfork_owner_get(current_uid());
+	struct vmfork_owner *owner = vmfork_owner_get(vmfork_owner_uid());
 	struct vmfork_backing *backing;
 	struct file *snapshot;
 

@@ -434,7 +434,7 @@ int vmfork_job_run(struct vmfork_job *job)
 	if (err)
 		goto out_mm;
 
-	job->owner = vmfork_owner_get(current_uid());
+	job->owner = vmfork_owner_get(vmfork_owner_uid());
 	if (!job->owner) {
 		err = -ENOMEM;
 		goto out_mm;

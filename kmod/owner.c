@@ -13,11 +13,14 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/cred.h>
 #include <linux/limits.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
 #include <linux/xarray.h>
 
 #include "owner.h"
@@ -84,6 +87,25 @@ static struct vmfork_owner *create_owner(kuid_t uid)
 		return NULL;
 	}
 	return owner;
+}
+
+/**
+ * vmfork_owner_uid() - whom to charge for what the current task does
+ *
+ * Who has made a user namespace may be many users in it, and is one all the same.
+ * But what root has made, a container perhaps, is not root's.
+ *
+ * Return: a user.
+ */
+kuid_t vmfork_owner_uid(void)
+{
+	const struct user_namespace *ns = current_user_ns();
+	kuid_t uid = current_uid();
+
+	for (; ns != &init_user_ns; ns = ns->parent)
+		if (!uid_eq(ns->owner, GLOBAL_ROOT_UID))
+			uid = ns->owner;
+	return uid;
 }
 
 /**

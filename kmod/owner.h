@@ -10,6 +10,7 @@
 
 struct vmfork_owner;
 
+kuid_t vmfork_owner_uid(void);
 struct vmfork_owner *vmfork_owner_get(kuid_t uid);
 struct vmfork_owner *vmfork_owner_hold(struct vmfork_owner *owner);
 void vmfork_owner_put(struct vmfork_owner *owner);

@@ -10,9 +10,9 @@
  * What others do on other machines, and here to a file that is not guarded, is
  * noticed: a file's size, mtime and ctime are compared *after* each read, before
  * what was read is used.  Whoever writes to a file sets its times first (but for
- * two ways of tmpfs, see below).  A change is for ever, even if the times are put
- * back.  (i_version is of no use:
- * on XFS writeback counts, too.)
+ * two ways of tmpfs, see below), and who had begun when the stamp was taken is waited
+ * for.  A change is for ever, even if the times are put back.  (i_version is of
+ * no use: on XFS writeback counts, too.)
  *
  * To a guarded file of a file system that only this machine writes to, a new
  * ctime says nothing of the contents: it was renamed, removed, or such.
@@ -25,6 +25,8 @@
 #include <linux/fs.h>
 #include <linux/jiffies.h>
 #include <linux/pagemap.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 #include <linux/stat.h>
@@ -39,17 +41,24 @@ static bool is_local(const struct file *file)
 	       shmem_mapping(file->f_mapping);
 }
 
-/* By who opened the file: the current task may have no business with it. */
-static int get_stamp(struct vmfork_backing *backing, struct vmfork_stamp *stamp,
-		     unsigned int sync)
+/*
+ * By who opened the file: the current task may have no business with it.  What
+ * was mapped through overlayfs may have a path of overlayfs, where there can be
+ * another file by now.
+ */
+static int get_stamp(struct vmfork_backing *backing, struct vmfork_stamp *stamp)
 {
+	struct path path = {
+		.mnt = backing->file->f_path.mnt,
+		.dentry = file_dentry(backing->file),
+	};
 	const struct cred *old = override_creds(backing->file->f_cred);
 	struct kstat stat;
 	int err;
 
-	err = vfs_getattr_nosec(&backing->file->f_path, &stat,
+	err = vfs_getattr_nosec(&path, &stat,
 				STATX_SIZE | STATX_MTIME | STATX_CTIME,
-				sync);
+				AT_STATX_SYNC_AS_STAT);
 	revert_creds(old);
 	if (err)
 		return err;
@@ -57,6 +66,21 @@ static int get_stamp(struct vmfork_backing *backing, struct vmfork_stamp *stamp,
 	stamp->mtime = stat.mtime;
 	stamp->ctime = stat.ctime;
 	return 0;
+}
+
+/*
+ * As far as this machine knows.  ->getattr() is not asked: with a folio locked,
+ * some file systems would wait for that very folio, or for locks that are taken
+ * before it.
+ */
+static void get_stamp_quick(struct vmfork_backing *backing,
+			    struct vmfork_stamp *stamp)
+{
+	struct inode *inode = file_inode(backing->file);
+
+	stamp->size = i_size_read(inode);
+	stamp->mtime = inode_get_mtime(inode);
+	stamp->ctime = inode_get_ctime(inode);
 }
 
 /* @all: any change counts, not only one of the contents. */
@@ -115,8 +139,7 @@ static int get_safe_stamp(struct vmfork_backing *backing)
 	for (;;) {
 		ktime_get_coarse_real_ts64(&now);
 		now = timestamp_truncate(now, inode);
-		err = get_stamp(backing, &backing->stamp,
-				AT_STATX_SYNC_AS_STAT);
+		err = get_stamp(backing, &backing->stamp);
 		if (err || backing->guarded ||
 		    timespec64_compare(&now, &backing->stamp.ctime) > 0)
 			return err;
@@ -126,6 +149,29 @@ static int get_safe_stamp(struct vmfork_backing *backing)
 		if (msleep_interruptible(1) && fatal_signal_pending(current))
 			return -EINTR;
 	}
+}
+
+/*
+ * A write(2) sets times when it begins, and may take as long as it likes to read
+ * what it writes.  All hold this lock; those of O_DIRECT that go on without it are
+ * counted, and no more begin while we have it.
+ */
+static int wait_for_writes(struct vmfork_backing *backing)
+{
+	struct inode *inode = file_inode(backing->file);
+	int err = 0;
+
+	if (backing->guarded)
+		return 0;
+	if (down_write_killable(&inode->i_rwsem))
+		return -EINTR;
+	while (!err && atomic_read(&inode->i_dio_count)) {
+		schedule_timeout_killable(1);
+		if (fatal_signal_pending(current))
+			err = -EINTR;
+	}
+	inode_unlock(inode);
+	return err;
 }
 
 /*
@@ -156,6 +202,8 @@ int vmfork_stamp_begin(struct vmfork_backing *backing)
 	err = deny_mappings(backing);
 	if (!err)
 		err = get_safe_stamp(backing);
+	if (!err)
+		err = wait_for_writes(backing);
 	return err ?: clean_pages(backing);
 }
 
@@ -176,11 +224,13 @@ static void try_guard(struct vmfork_backing *backing)
 {
 	if (!backing->may_guard || READ_ONCE(backing->guarded))
 		return;
-	mutex_lock(&backing->guard_lock);
+	/* If somebody is at it, perhaps for long: the next one will see. */
+	if (!mutex_trylock(&backing->guard_lock))
+		return;
 	if (!backing->guarded && deny_writers(backing)) {
 		struct vmfork_stamp now;
 
-		if (!get_stamp(backing, &now, AT_STATX_SYNC_AS_STAT) &&
+		if (!get_stamp(backing, &now) &&
 		    is_same(&backing->stamp, &now, true))
 			WRITE_ONCE(backing->guarded, true);
 		else
@@ -202,16 +252,19 @@ static bool is_shmem_unsafe(const struct vmfork_backing *backing)
 	       READ_ONCE(file_inode(backing->file)->i_private));
 }
 
-static int compare(struct vmfork_backing *backing, unsigned int sync,
-		   bool guarded, bool *same)
+static int compare(struct vmfork_backing *backing, bool quick, bool guarded,
+		   bool *same)
 {
 	bool unsafe = !guarded && is_shmem_unsafe(backing);
 	struct vmfork_stamp now;
-	int err;
+	int err = 0;
 
 	/* If it was safe, the times tell of all that was before. */
 	smp_rmb();
-	err = get_stamp(backing, &now, sync);
+	if (quick)
+		get_stamp_quick(backing, &now);
+	else
+		err = get_stamp(backing, &now);
 	if (err)
 		return err;
 	*same = !unsafe && is_same(&backing->stamp, &now,
@@ -219,7 +272,7 @@ static int compare(struct vmfork_backing *backing, unsigned int sync,
 	return 0;
 }
 
-static int check(struct vmfork_backing *backing, unsigned int sync)
+static int check(struct vmfork_backing *backing, bool quick)
 {
 	bool guarded, same;
 	int err;
@@ -230,7 +283,7 @@ static int check(struct vmfork_backing *backing, unsigned int sync)
 	smp_rmb();
 	do {
 		guarded = READ_ONCE(backing->guarded);
-		err = compare(backing, sync, guarded, &same);
+		err = compare(backing, quick, guarded, &same);
 		if (err)
 			return err;
 		/* Guarded meanwhile, and then removed: that is no change. */
@@ -239,7 +292,7 @@ static int check(struct vmfork_backing *backing, unsigned int sync)
 		WRITE_ONCE(backing->changed, true);
 		return -EIO;
 	}
-	if (!guarded && sync != AT_STATX_DONT_SYNC)
+	if (!guarded && !quick)
 		try_guard(backing);
 	return 0;
 }
@@ -255,7 +308,7 @@ static int check(struct vmfork_backing *backing, unsigned int sync)
  */
 int vmfork_backing_check(struct vmfork_backing *backing)
 {
-	return check(backing, AT_STATX_SYNC_AS_STAT);
+	return check(backing, false);
 }
 
 /**
@@ -273,14 +326,13 @@ bool vmfork_stamp_is_quick(const struct vmfork_backing *backing)
  * vmfork_backing_check_quick() - the same, of what this machine knows
  * @backing: held by the caller
  *
- * Waits for nothing, and touches no page; but some file systems, 9p among them,
- * ask their server in any case.
+ * Waits for nothing, and touches no page; one of its folios may be locked.
  *
- * Return: 0 or -EIO, or why it can not be told.
+ * Return: 0 or -EIO.
  */
 int vmfork_backing_check_quick(struct vmfork_backing *backing)
 {
-	return check(backing, AT_STATX_DONT_SYNC);
+	return check(backing, true);
 }
 
 /**

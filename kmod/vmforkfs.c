@@ -137,7 +137,7 @@ static int vmforkfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	buf->f_blocks = max_t(u64, totalram_pages(), used);
 	buf->f_bfree = buf->f_blocks - used;
 	room = min_t(u64, max(si_mem_available(), 0L),
-		     vmfork_owner_room(current_uid()));
+		     vmfork_owner_room(vmfork_owner_uid()));
 	buf->f_bavail = min_t(u64, buf->f_bfree, room);
 	return 0;
 }

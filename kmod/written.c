@@ -214,7 +214,7 @@ ssize_t vmfork_written_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	ret = file_modified(iocb->ki_filp);
 	if (ret)
 		goto out;
-	owner = vmfork_owner_get(current_uid());
+	owner = vmfork_owner_get(vmfork_owner_uid());
 	ret = -ENOMEM;
 	if (!owner)
 		goto out;

@@ -35,6 +35,17 @@ static inline struct timespec64 inode_set_mtime_to_ts(struct inode *inode,
 }
 #endif
 
+#ifndef VMFORK_HAVE_INODE_GET_MTIME
+/* 6.7, 077c212f0344 ("fs: new accessor methods for atime and mtime") */
+static inline struct timespec64 inode_get_mtime(const struct inode *inode)
+{
+	return inode->i_mtime;
+}
+
+/* 6.6, 9b6304c1d537 ("fs: add ctime accessors infrastructure") */
+#define inode_get_ctime(inode)	((inode)->i_ctime)
+#endif
+
 #ifndef VMFORK_HAVE_OPEN_WITH_FAKE_PATH
 /*
  * Gone in 6.5, 62d53c4a1dfe ("fs: use backing_file container for internal files
