@@ -141,6 +141,8 @@ TEST_F(changed, times_put_back)
 	struct timespec times[2];
 	struct stat st;
 
+	if (test_file_missing(FILE_FUSE))
+		SKIP(return, "%s", test_file_missing(FILE_FUSE));
 	if (self->file.fuse)
 		SKIP(return, "this file system has no times of its own");
 	ASSERT_EQ(0, fstat(self->writer, &st));
@@ -171,6 +173,8 @@ TEST_F(changed, grown)
 
 TEST_F(changed, punched)
 {
+	if (test_file_missing(FILE_FUSE))
+		SKIP(return, "%s", test_file_missing(FILE_FUSE));
 	if (self->file.fuse)
 		SKIP(return, "this file system has no holes");
 	if (fallocate(self->writer, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -185,6 +189,8 @@ TEST_F(changed, by_a_mapping)
 {
 	char *map;
 
+	if (test_file_missing(FILE_FUSE))
+		SKIP(return, "%s", test_file_missing(FILE_FUSE));
 	if (self->file.fuse)
 		SKIP(return, "this file system is not written to");
 	map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, self->writer,
@@ -429,6 +435,77 @@ TEST_F(import, io_error)
 	view_unmap(&here);
 	view_unmap(&there);
 	close(fd);
+}
+
+static pid_t import_by_child(const struct test_file *file,
+			     const struct stamp *model)
+{
+	pid_t pid = fork();
+	int fd;
+
+	if (pid)
+		return pid;
+	fd = import_file(file, O_RDONLY, NULL);
+	_exit(fd < 0 || snapshot_check(fd, 0, PAGES, model, "imported"));
+}
+
+/* 0 if it ended well within two seconds. */
+static int soon_over(pid_t pid, int *status)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100 * slowness() && !waitpid(pid, status, WNOHANG); i++)
+		usleep(20000);
+	return i == 100 * slowness() ? -ETIMEDOUT : 0;
+}
+
+/*
+ * A write(2) sets times when it begins.  One that reads what it writes from a
+ * server that does not answer is not over for long after that.
+ */
+TEST_F(import, in_the_middle_of_a_write)
+{
+	struct test_file from;
+	pid_t writer, killed, child;
+	int fd, to, status;
+	unsigned int i;
+	char *source;
+
+	if (test_file_missing(FILE_FUSE))
+		SKIP(return, "%s", test_file_missing(FILE_FUSE));
+	if (self->file.fuse)
+		SKIP(return, "this file system is not there twice");
+	ASSERT_EQ(0, test_file_make(&from, FILE_FUSE, LEN));
+	fd = open(from.path, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	source = mmap(NULL, LEN, PROT_READ, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, source);
+	ASSERT_EQ(0, touch_page(source, false));
+	to = open(self->file.path, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, to);
+	from.remote->hang = true;
+	writer = fork();
+	if (!writer)
+		_exit(pwrite(to, source, LEN, 0) != LEN);
+	for (i = 0; i < 100 * slowness() && !from.remote->hanging; i++)
+		usleep(20000);
+	ASSERT_LT(0, from.remote->hanging);
+	killed = import_by_child(&self->file, from.model);
+	child = import_by_child(&self->file, from.model);
+	usleep(500000);
+	EXPECT_EQ(0, waitpid(child, &status, WNOHANG)) TH_LOG("no wait");
+	EXPECT_EQ(0, waitpid(killed, &status, WNOHANG));
+	kill(killed, SIGKILL);
+	EXPECT_EQ(0, soon_over(killed, &status)) TH_LOG("it can not be killed");
+	from.remote->hang = false;
+	EXPECT_EQ(writer, waitpid(writer, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status) TH_LOG("it has not what was written");
+	munmap(source, LEN);
+	close(to);
+	close(fd);
+	test_file_free(&from);
 }
 
 /* The server does not answer: others go on, and who waits can be killed. */

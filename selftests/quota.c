@@ -4,9 +4,12 @@
  * the memcg's; beyond them a capture fails, and nobody is killed for it.
  */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "abi.h"
 #include "cgroup.h"
@@ -405,6 +408,82 @@ static long do_capture_tight(int dev, const void *arg)
 			fd = -EILSEQ;
 	kill(pid, SIGKILL);
 	return fd;
+}
+
+#define MAKER	1000
+#define NR_USERS	2
+
+static int write_map(pid_t pid)
+{
+	char path[64], map[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/uid_map", pid);
+	snprintf(map, sizeof(map), "0 %d 1\n1 %d %d", MAKER, MAKER + 100,
+		 NR_USERS - 1);
+	return write_file(path, map);
+}
+
+/* In a process: one user after the other captures an area, and keeps it. */
+static int capture_as_users(int dev, int ready, int mapped,
+			    const struct area *areas)
+{
+	int uid, fd;
+
+	if (setresuid(MAKER, MAKER, MAKER) || unshare(CLONE_NEWUSER) ||
+	    write(ready, "", 1) != 1 || read(mapped, &(char){ 0 }, 1) != 1)
+		return -errno;
+	for (uid = 0; uid < NR_USERS; uid++) {
+		struct vmfork_region region = {
+			.addr = (uintptr_t)areas[uid].view.addr,
+			.len = areas[uid].len,
+		};
+		struct vmfork_capture cap = {
+			.size = sizeof(cap), .pidfd = -1, .nr_regions = 1,
+			.regions = (uintptr_t)&region,
+		};
+
+		if (setresuid(uid, uid, uid))
+			return -EPERM;
+		fd = ioctl(dev, VMFORK_CAPTURE, &cap);
+		if (fd < 0)
+			return errno == EDQUOT ? uid : -errno;
+	}
+	return NR_USERS;
+}
+
+/* Who makes a user namespace has users there, and not the memory of many. */
+TEST_F(quota, user_namespace)
+{
+	int ready[2], mapped[2], dev = device(), i, status;
+	struct area areas[NR_USERS];
+	pid_t pid;
+
+	if (access("/proc/self/ns/user", F_OK))
+		SKIP(return, "this kernel has no user namespaces");
+	for (i = 0; i < NR_USERS; i++)
+		ASSERT_EQ(0, area_of(&areas[i], KIND_BASE, MIB));
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(mapped));
+	ASSERT_EQ(0, set_max(MIB + MIB / 2));
+	pid = fork();
+	if (!pid) {
+		close(ready[0]);
+		close(mapped[1]);
+		_exit(capture_as_users(dev, ready[1], mapped[0], areas) & 0xff);
+	}
+	close(ready[1]);
+	close(mapped[0]);
+	EXPECT_EQ(1, read(ready[0], &(char){ 0 }, 1));
+	EXPECT_EQ(0, write_map(pid));
+	EXPECT_EQ(1, write(mapped[1], "", 1));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* The second of them was refused. */
+	EXPECT_EQ(1, WEXITSTATUS(status));
+	close(ready[0]);
+	close(mapped[1]);
+	for (i = 0; i < NR_USERS; i++)
+		area_free(&areas[i]);
+	close(dev);
 }
 
 /*
