@@ -28,6 +28,7 @@ enum status {
 
 /**
  * struct command - a verb, or an object that has verbs
+ * @object: of a verb: whose it is; otherwise NULL
  * @name: the word on the command line
  * @arguments: what follows it, for the usage line
  * @summary: one line
@@ -36,6 +37,7 @@ enum status {
  * @verbs: in place of @run: table of what an object can do, ended by no name
  */
 struct command {
+	const char *object;
 	const char *name;
 	const char *arguments;
 	const char *summary;
@@ -56,6 +58,7 @@ extern const struct command command_ls;
 extern const struct command command_monitor;
 extern const struct command command_mount;
 extern const struct command command_prefault;
+extern const struct command command_qemu;
 extern const struct command command_record;
 extern const struct command command_reset;
 extern const struct command command_rm;

@@ -36,6 +36,7 @@ static const struct command *const commands[] = {
 	&command_monitor,
 	&command_mount,
 	&command_prefault,
+	&command_qemu,
 	&command_record,
 	&command_reset,
 	&command_rm,
@@ -78,13 +79,15 @@ void print_command_help(const struct command *command)
 {
 	const struct command *verb;
 
-	printf("Usage: vmfork %s %s\n\n%s.\n\n", command->name,
+	printf("Usage: vmfork %s%s%s %s\n\n%s.\n\n",
+	       command->object ? command->object : "",
+	       command->object ? " " : "", command->name,
 	       command->arguments, command->summary);
 	if (command->options)
 		puts(command->options);
 	for (verb = command->verbs; verb && verb->name; verb++)
-		printf("  %-10s %-40s %s\n", verb->name, verb->arguments,
-		       verb->summary);
+		printf("  %-10s %s\n             %s.\n\n%s\n", verb->name,
+		       verb->arguments, verb->summary, verb->options);
 	fputs(common_options, stdout);
 }
 
@@ -156,6 +159,11 @@ static int run_help(int argc, char **argv)
 	return help_of(command);
 }
 
+static const char *help_topic(const struct command *command)
+{
+	return command->object ? command->object : command->name;
+}
+
 int take_seconds(const char *text, uint64_t *ns)
 {
 	if (parse_seconds(text, ns) && *ns)
@@ -182,12 +190,12 @@ int next_option(const struct command *command, int argc, char **argv,
 		} else if (option == ':') {
 			failure(BAD_USAGE, 0,
 				"Option '%s' needs an argument: see vmfork help %s.",
-				argv[optind - 1], command->name);
+				argv[optind - 1], help_topic(command));
 			return '?';
 		} else if (option == '?') {
 			failure(BAD_USAGE, 0,
 				"Option '%s' is wrong: see vmfork help %s.",
-				argv[optind - 1], command->name);
+				argv[optind - 1], help_topic(command));
 			return '?';
 		} else {
 			return option;
@@ -200,6 +208,9 @@ static int run_command(const struct command *command, int argc, char **argv)
 	if (command->verbs) {
 		const struct command *verb = NULL;
 
+		if (argc > 1 && (!strcmp(argv[1], "-h") ||
+				 !strcmp(argv[1], "--help")))
+			return help_of(command);
 		if (argc > 1)
 			verb = find_verb(command, argv[1]);
 		if (!verb)

@@ -369,3 +369,8 @@ int failure_refused(int error, const struct refused *refused)
 	out_finish();
 	return REFUSED;
 }
+
+int failure_memory(void)
+{
+	return failure(FAILED, ENOMEM, "Out of memory.");
+}

@@ -69,6 +69,9 @@ int out_finish(void);
 int failure(int status, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/** failure_memory() - failure() for lack of memory; return: FAILED */
+int failure_memory(void);
+
 /**
  * struct refused - which memory the kernel refused, and why
  * @refusal: enum vmfork_refusal
