@@ -60,7 +60,7 @@ tables()
 # short_options FILE: a line for each letter in what next_option() is given
 short_options()
 {
-	grep -oE 'next_option\(&[a-z_]*, *argc, *argv, *("[^"]*" *)+' "$1" |
+	grep -oE 'next_option\(&[][a-z_0-9]*, *argc, *argv, *("[^"]*" *)+' "$1" |
 		sed -e 's/^[^"]*//' -e 's/[" :]//g' | grep -o .
 }
 
@@ -170,6 +170,9 @@ report $? nothing_for_numbers
 	completes doctor "" | grep -qx -e --strict &&
 	! completes doctor "" | grep -q some
 report $? operands
+[ "$(completes qemu "")" = fork ] && completes qemu fork - | grep -qx -e --qmp &&
+	[ "$(completes qemu fork --dir some.)" = some.ws ]
+report $? verbs
 completes slow -- "bas" | grep -qx bash
 report $? programs
 [ -z "$(completes frobnicate "")" ]
