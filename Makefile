@@ -113,6 +113,8 @@ selftests: tools
 	@[ ! -e selftests/Makefile ] || $(MAKE) $(quiet) -C selftests O=$(O)
 	@[ ! -e tools/forkvm/Makefile ] || \
 		$(MAKE) $(quiet) -C tools/forkvm O=$(O) guest
+	@[ ! -e selftests/qemu/Makefile ] || \
+		$(MAKE) $(quiet) -C selftests/qemu O=$(O)
 
 .PHONY: debug-kernel
 debug-kernel: setup

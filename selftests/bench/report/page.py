@@ -35,6 +35,10 @@ def digits(value, n=3):
     return f"{float(f'{value:.{n}g}'):.10f}".rstrip("0").rstrip(".")
 
 
+def milliseconds(nanoseconds):
+    return "\\-" if nanoseconds is None else digits(nanoseconds / 1e6)
+
+
 def count(value):
     if value is None:
         return "\\-"
@@ -175,6 +179,26 @@ def wakes(figures):
                   "100 lines", "a second's", "faults", "KVM's"], rows)
 
 
+def qemus(figures):
+    """A stock QEMU is saved, and forked: the longest gap of its guest"""
+    ways = {"nothing": "of_nothing", "``savevm``": "savevm",
+            "``migrate`` to a file, guest stopped": "migrate_to_file",
+            "``migrate`` to a file, guest running": "migrate_to_file_live",
+            "``background-snapshot`` to a file": "background_snapshot",
+            "``vmfork qemu fork``, the longest": "fork"}
+    rows = [[way, milliseconds(figures.get(f"qemu_gap_{key}"))]
+            for way, key in ways.items()]
+    rows += [["``vmfork qemu fork``: STOP to RESUME, the first",
+              milliseconds(figures.get("qemu_stop_fork_1"))],
+             ["boot to the first line of output",
+              milliseconds(figures.get("qemu_boot"))],
+             ["a child's QEMU, to its first line of output",
+              milliseconds(figures.get("qemu_child_first_line"))],
+             ["``vmfork qemu fork --start``, to that line",
+              milliseconds(figures.get("qemu_fork_to_first_line"))]]
+    return table(["", "milliseconds"], rows)
+
+
 def estimates(figures):
     mib = int(figures["standard_mib"])
     base = figures[f"size_{mib}_4k_fork"]
@@ -218,4 +242,7 @@ def text(figures, drawn):
         wake_total=digits(figures.get("prefault_speedup_with_apply", 0)),
         wake_lines=count(figures.get("wake_lines_in_second")),
         wake_file=count(figures.get("wake_lines_read_file")),
+        qemus=qemus(figures),
+        qemu_parent=count(figures.get("qemu_parent_resident_bytes")),
+        qemu_child=count(figures.get("qemu_child_bytes")),
         estimates=estimates(figures))

@@ -55,6 +55,12 @@ TARGETS = [
      "percent", "prefault_fault_reduction_pct", ">=", 95, 1),
     ("100 lines of a clone's output without a working set, over those with",
      "prefault_speedup", ">=", 3, 2),
+    ("how long a stock QEMU's guest stands still while QEMU saves it to a file, "
+     "over that while it is forked", "qemu_gap_vs_migrate_to_file", ">=", 20, 1),
+    ("a QEMU's guest's boot, over the time until a child's first line of "
+     "output", "qemu_child_vs_boot", ">=", 20, 1),
+    ("memory of an idle child of a QEMU, over what its parent has",
+     "qemu_child_memory_fraction", "<", 0.1, 4),
 ]
 
 
