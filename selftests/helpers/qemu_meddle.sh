@@ -172,7 +172,8 @@ disturb()
 	esac
 	if ! as_before parent.qmp parent.serial; then
 		note "$action at $(sed -n "/^did it/! h; /^did it/ { g; p; q }" \
-			"$work/proxy")"
+			"$work/proxy"), then $(sed "1,/^did it/d" "$work/proxy")"
+		note "status $status: $(cat "$work/stdout" "$work/stderr")"
 		return 1
 	fi
 	[ $status = 0 ] || [ -z "$same" ] ||

@@ -146,7 +146,7 @@ TEST_F(guarded, no_state_is_left)
 	       qmp_flush(&self->qmp));
 	SOON(!exists(self->fifo));
 	kill(self->pid, SIGCONT);
-	SOON(strchr(fake->log, 'c') != NULL);
+	SOON(!!strchr(fake->log, 'c'));
 	SOON(!exists(self->fifo));
 	EXPECT_TRUE(fake->running);
 }
