@@ -315,6 +315,9 @@ static void converse(int fd)
 		say(fd, "QEMU 7.2 monitor - type 'help' for more information\n");
 		pause();
 	}
+	/* What the one before was closed at may be answered to the next one. */
+	if (closed)
+		say(fd, "{\"return\": {}, \"id\": 1}\r\n");
 	closed = false;
 	held[0] = '\0';
 	say(fd, "{\"QMP\": {\"version\": {}, \"capabilities\": [\"oob\"]}}\r\n");

@@ -174,7 +174,7 @@ int qmp_flush(struct qmp *qmp)
 {
 	uint64_t until = now_ns() + qmp->timeout_ns;
 	size_t done = 0;
-	int err = 0;
+	int err = qmp->fd < 0 ? -EPIPE : 0;
 
 	while (!err && done < qmp->out_len) {
 		ssize_t n = send(qmp->fd, qmp->out + done, qmp->out_len - done,
@@ -356,13 +356,23 @@ int qmp_call(struct qmp *qmp, const char *execute,
 	return err ? err : qmp_reply(qmp, id, value);
 }
 
+/*
+ * QEMU may answer to a new connection first what was asked on the last one: it
+ * talks to it while it is still at work on that.
+ */
 static int greet(struct qmp *qmp)
 {
+	const uint64_t until = now_ns() + qmp->timeout_ns;
+	const bool first = qmp->next_id == 1;
 	struct json_object *greeting;
-	int err = receive(qmp, now_ns() + qmp->timeout_ns, &greeting);
-	const bool right = !err && json_at(greeting, "QMP");
+	bool right = false;
+	int err;
 
-	json_object_put(greeting);
+	do {
+		err = receive(qmp, until, &greeting);
+		right = !err && json_at(greeting, "QMP");
+		json_object_put(greeting);
+	} while (!err && !right && !first);
 	if (err)
 		return err;
 	return right ? qmp_call(qmp, "qmp_capabilities", NULL, NULL) : -EPROTO;
@@ -444,13 +454,14 @@ int qmp_again(struct qmp *qmp)
 	qmp->broken = false;
 	json_tokener_reset(qmp->parser);
 	err = open_socket(qmp);
-	if (err || qmp->pid == pid)
-		return err;
-	/* What was begun was begun with another QEMU. */
+	if (!err && qmp->pid == pid)
+		return 0;
+	/* What was begun was begun with another QEMU; or nobody was greeted. */
 	qmp->pid = pid;
-	close(qmp->fd);
+	if (qmp->fd >= 0)
+		close(qmp->fd);
 	qmp->fd = -1;
-	return -ECONNREFUSED;
+	return err ? err : -ECONNREFUSED;
 }
 
 void qmp_close(struct qmp *qmp)
